@@ -1,0 +1,1 @@
+"""Worked examples, written against the public interface as a user would."""

@@ -1,0 +1,1 @@
+"""Handwritten digits: a small generator, its checkpoints and the demonstration."""

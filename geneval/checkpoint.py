@@ -1,0 +1,313 @@
+"""Checkpoints that generate: requests in, samples out, each request with a seed of its own.
+
+An adapter is a function `load(path, device) -> Generator`, named `module:function` or registered as
+an entry point of the group `geneval.adapters`. It decides what the path means; geneval decides what
+is asked, so that batch size and number of workers change a sample by rounding at most.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib
+import inspect
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from geneval.errors import CheckpointError, GenevalError, UsageError, unknown
+from geneval.ledger import file_digest
+from geneval.samples.arrays import from_memory
+from geneval.samples.sampleset import Batch, FieldType, SampleSet
+from geneval.signature import Digest, digest
+from geneval.value import Ids
+
+if TYPE_CHECKING:
+    import torch
+
+PICKLED = (".pkl", ".pickle")
+TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
+
+
+@dataclass(frozen=True)
+class Generator:
+    """What an adapter returns.
+
+    `generate(batch)` gets `batch.columns` with `seed` (an integer a request, below 2^63) and, when
+    `classes` are given, `label` (a class name a request). It returns images in the order of the
+    requests: a tensor [b, c, h, w] or an array [b, h, w, c], uint8 or floats in 0..1.
+    """
+
+    generate: Callable[[Batch], Any]
+    classes: Sequence[str] | None = None
+
+
+Adapter = Callable[[Path, str], Generator]
+
+
+class Checkpoint(Protocol):
+    """A model that generates. `step` orders checkpoints, `seed` tells replicates apart."""
+
+    @property
+    def name(self) -> str:
+        """Name in paths and reports."""
+
+    @property
+    def step(self) -> int | None:
+        """Training step, if known."""
+
+    @property
+    def seed(self) -> int | None:
+        """Training seed, if known."""
+
+    @property
+    def digest(self) -> Digest:
+        """Identity of weights and adapter source."""
+
+    def inputs(self, n: int, seed: int) -> SampleSet:
+        """N requests."""
+
+    def generate(self, inputs: Batch) -> Batch:
+        """One sample for every request."""
+
+
+class AdaptedCheckpoint:
+    """A checkpoint behind an adapter, loaded when first used (and anew in every process)."""
+
+    def __init__(self, path: Path, adapter: str, device: str = "cpu", repeats: int = 1) -> None:
+        self.path = path
+        self.adapter = adapter
+        self.device = device
+        self.repeats = repeats
+        self.name = path.stem if path.is_file() else path.name
+        self.step = _number(r"step[-_]?(\d+)", self.name)
+        self.seed = _number(r"seed[-_]?(\d+)", self.name)
+        source = inspect.getsourcefile(_adapter(adapter))
+        source_digest = file_digest(Path(source)) if source else adapter
+        self.digest = digest({"weights": _path_digest(path), "adapter": source_digest})
+        self._generator: Generator | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_generator": None}
+
+    @property
+    def generator(self) -> Generator:
+        """What the adapter makes of the path; raises `CheckpointError` when it cannot."""
+        if self._generator is None:
+            try:
+                self._generator = _adapter(self.adapter)(self.path, self.device)
+            except GenevalError:
+                raise
+            except Exception as error:  # the adapter is the user's code: any type can come out
+                raise CheckpointError(
+                    f"adapter {self.adapter} cannot load {self.path}: "
+                    f"{type(error).__name__}: {error}"
+                ) from error
+        return self._generator
+
+    def inputs(self, n: int, seed: int) -> SampleSet:
+        """N requests, classes in turn; `repeats` of them for each request id."""
+        return RequestSet(n, seed, self.generator.classes, self.repeats)
+
+    def generate(self, inputs: Batch) -> Batch:
+        """The images of these requests, with the requests' own fields."""
+        try:
+            images = self.generator.generate(inputs)
+        except GenevalError:
+            raise
+        except Exception as error:  # as above
+            raise CheckpointError(
+                f"{self.name} failed to generate: {type(error).__name__}: {error}"
+            ) from error
+        made = from_memory(images, name=f"images of {self.name}")
+        if len(made.ids) != len(inputs.ids):
+            raise CheckpointError(
+                f"{self.name} made {len(made.ids)} images for {len(inputs.ids)} requests"
+            )
+        pixels = made.read(made.ids).columns["image"]
+        return Batch(inputs.ids, {**inputs.columns, "image": pixels})
+
+
+class RequestSet:
+    """Requests: an id, a seed each, and a label where the model has classes."""
+
+    requested_labels = True
+    conventions: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+    name = "requests"
+
+    def __init__(
+        self, n: int, seed: int, classes: Sequence[str] | None = None, repeats: int = 1
+    ) -> None:
+        self.seed = seed
+        self.ids: Ids = tuple(
+            f"{i:06d}" + (f"-r{r}" if repeats > 1 else "") for i in range(n) for r in range(repeats)
+        )
+        self._seeds = [request_seed(seed, sample) for sample in self.ids]
+        self._labels = (
+            [str(classes[row // repeats % len(classes)]) for row in range(len(self.ids))]
+            if classes
+            else None
+        )
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        """Seed, and label where there are classes."""
+        return {"seed": "seed", "label": "label"} if self._labels else {"seed": "seed"}
+
+    def content(self) -> Sequence[Digest]:
+        """What was asked."""
+        return [
+            digest({"seed": seed, "label": self._labels[row] if self._labels else None})
+            for row, seed in enumerate(self._seeds)
+        ]
+
+    def column(self, name: str) -> Sequence[Any]:
+        """Seeds or labels."""
+        if name == "label" and self._labels:
+            return self._labels
+        if name == "seed":
+            return self._seeds
+        raise KeyError(name)
+
+    def read(self, ids: Ids) -> Batch:
+        """The requests of these ids."""
+        row = {sample: i for i, sample in enumerate(self.ids)}
+        return Batch(ids, {name: [self.column(name)[row[i]] for i in ids] for name in self.fields})
+
+
+class GeneratedSet:
+    """The samples a checkpoint makes of requests, made when read and only then."""
+
+    conventions: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+
+    def __init__(self, checkpoint: Checkpoint, inputs: SampleSet) -> None:
+        self.checkpoint = checkpoint
+        self.inputs = inputs
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.checkpoint.name
+
+    @property
+    def ids(self) -> Ids:
+        """The ids of the requests."""
+        return self.inputs.ids
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        """The image and the fields of the requests."""
+        return {**self.inputs.fields, "image": "image"}
+
+    @property
+    def requested_labels(self) -> bool:
+        """Labels are what was asked for."""
+        return self.inputs.requested_labels
+
+    def content(self) -> Sequence[Digest]:
+        """What each sample follows from: checkpoint and request."""
+        maker = self.checkpoint.digest
+        return [digest({"checkpoint": maker, "request": one}) for one in self.inputs.content()]
+
+    def column(self, name: str) -> Sequence[Any]:
+        """A field of the requests."""
+        return self.inputs.column(name)
+
+    def read(self, ids: Ids) -> Batch:
+        """Generate the samples of these requests."""
+        return self.checkpoint.generate(self.inputs.read(ids))
+
+
+def request_seed(seed: int, sample: str) -> int:
+    """The seed of one request: 63 bits of sha256(seed, id); the id carries the repeat."""
+    material = hashlib.sha256(f"{seed}\0{sample}".encode()).digest()
+    return int.from_bytes(material[:8], "big") >> 1
+
+
+def load_checkpoint(
+    path: Path, adapter: str, device: str = "cpu", repeats: int = 1, allow_pt: bool = False
+) -> AdaptedCheckpoint:
+    """The checkpoint at a path; formats that can run code are refused."""
+    if not path.exists():
+        raise UsageError(f"checkpoint {path} does not exist")
+    if path.suffix in PICKLED:
+        raise CheckpointError(f"{path} is a pickle, which can run code; save it as safetensors")
+    if path.suffix in TORCH_FILES and not allow_pt:
+        raise UsageError(
+            f"{path}: give --allow-pt to read a torch file (weights only), or save safetensors"
+        )
+    return AdaptedCheckpoint(path, adapter, device, repeats)
+
+
+def load_tensors(path: Path) -> dict[str, torch.Tensor]:
+    """Named tensors of a safetensors file, or of a torch file read with `weights_only=True`."""
+    from safetensors import SafetensorError
+    from safetensors.torch import load_file
+
+    try:
+        if path.suffix in TORCH_FILES:
+            import torch
+
+            state: dict[str, torch.Tensor] = torch.load(path, "cpu", weights_only=True)
+            return state
+        return load_file(path)
+    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
+        raise CheckpointError(f"{path} cannot be read: {error}") from error
+
+
+def load_into(module: torch.nn.Module, path: Path) -> None:
+    """Fill a module with the tensors of a file; each must be there, fit, and be expected."""
+    tensors, wanted = load_tensors(path), module.state_dict()
+    missing = sorted(set(wanted) - set(tensors))
+    surplus = sorted(set(tensors) - set(wanted))
+    if missing:
+        raise CheckpointError(f"{path} lacks the tensor {missing[0]!r} ({len(missing)} missing)")
+    if surplus:
+        raise CheckpointError(f"{path} has a tensor {surplus[0]!r} that the model does not know")
+    for name, tensor in wanted.items():
+        if tensors[name].shape != tensor.shape:
+            raise CheckpointError(
+                f"{path}: tensor {name!r} has shape {tuple(tensors[name].shape)}, "
+                f"the model wants {tuple(tensor.shape)}"
+            )
+    module.load_state_dict(tensors)
+
+
+def known_adapters() -> dict[str, str]:
+    """Registered adapter names and what they stand for."""
+    return {point.name: point.value for point in entry_points(group="geneval.adapters")}
+
+
+def _adapter(name: str) -> Adapter:
+    """The adapter function of a registered name or of `module:function`."""
+    target = known_adapters().get(name, name)
+    module_name, _, function_name = target.partition(":")
+    if not function_name:
+        raise UsageError(f"{unknown('adapter', name, known_adapters())}, or give module:function")
+    if str(Path.cwd()) not in sys.path:  # an adapter usually lies beside the suite
+        sys.path.insert(0, str(Path.cwd()))
+    try:
+        adapter: Adapter = getattr(importlib.import_module(module_name), function_name)
+    except ModuleNotFoundError as error:
+        raise UsageError(f"adapter {name}: there is no module {error.name!r}") from error
+    except AttributeError:
+        names = dir(sys.modules[module_name])
+        raise UsageError(f"adapter {name}: {unknown('function', function_name, names)}") from None
+    return adapter
+
+
+def _number(pattern: str, name: str) -> int | None:
+    match = re.search(pattern, name)
+    return int(match[1]) if match else None
+
+
+def _path_digest(path: Path) -> Digest:
+    if path.is_file():
+        return file_digest(path)
+    files = sorted(p for p in path.rglob("*") if p.is_file())
+    return digest({p.relative_to(path).as_posix(): file_digest(p) for p in files})

@@ -1,0 +1,19 @@
+"""Options that several commands share."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a suite key: metrics.kid.subsets=50; may be repeated."),
+]
+Out = Annotated[Path, typer.Option(help="Where run directories go.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Workers = Annotated[int, typer.Option(min=0, help="Processes for extraction; 0 is this one.")]
+Verify = Annotated[bool, typer.Option("--verify", help="Hash the data again, trust no manifest.")]
+Cache = Annotated[Path | None, typer.Option(help="The ledger's folder.", envvar="GENEVAL_CACHE")]

@@ -1,0 +1,23 @@
+"""Shell completion of names, without loading what the names stand for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+
+def suites(incomplete: str) -> list[str]:
+    """Shipped suites, and suite files in the working folder."""
+    import importlib.resources
+
+    folder = Path(str(importlib.resources.files("geneval.suites")))
+    shipped = [path.stem for path in folder.glob("*.yaml")]
+    local = [str(path) for path in Path().glob("*.y*ml")]
+    return sorted(name for name in (*shipped, *local) if name.startswith(incomplete))
+
+
+def metrics_and_suites(incomplete: str) -> list[str]:
+    """Suites and metrics."""
+    from geneval.metric import all_metrics
+
+    names = [*suites(incomplete), *all_metrics()]
+    return sorted(name for name in names if name.startswith(incomplete))

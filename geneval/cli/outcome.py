@@ -1,0 +1,72 @@
+"""How the outcome of a run is printed, as text and as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from geneval.cli.console import columns, printable, status
+from geneval.errors import ExitCode
+
+if TYPE_CHECKING:
+    from geneval.run import Outcome
+
+
+def text(outcome: Outcome) -> str:
+    """Values and verdicts of one run."""
+    from geneval.value import shown
+
+    document, judgement = outcome.result.document, outcome.judgement
+    named = printable(f"{document.subject.name} under {document.suite.name}")
+    lines = [f"{named}: {status(judgement.status.value) if _judged(outcome) else 'not judged'}"]
+    lines[0] += f" ({judgement.sentence})"
+    rows = [("value", "number", "interval", "of", "n")]
+    for value in outcome.result.values():
+        interval = value.interval
+        bounds = f"[{shown(interval.low)}, {shown(interval.high)}]" if interval else ""
+        target = interval.target.replace("_", " ") if interval else value.no_interval or ""
+        number = "—" if value.number is None else shown(value.number)
+        n = "/".join("?" if count is None else str(count) for count in value.n.values())
+        rows.append((value.address, number, bounds, value.problem or target, n))
+    lines += columns(rows, "  ")
+    verdicts = [(v.status.value, v.gate.text, v.sentence) for v in judgement.verdicts]
+    width = max((len(word) for word, _, _ in verdicts), default=0)
+    for word, rule, sentence in verdicts:
+        pad = " " * (width - len(word))
+        lines += [
+            f"  {status(word)}{pad}  {printable(rule)}",
+            f"  {' ' * width}  {printable(sentence)}",
+        ]
+    for measured in document.metrics:
+        if measured.status == "failed":
+            lines.append(f"  failed: {measured.key}: {printable(measured.reason)}")
+    if outcome.directory:
+        lines.append(f"  report: {outcome.directory / 'report.html'}")
+    return "\n".join(lines)
+
+
+def content(outcomes: Sequence[Outcome]) -> dict[str, Any]:
+    """The same for programs."""
+    from geneval.result import to_json
+    from geneval.verdict import judgement_json
+
+    return {
+        "exit_code": int(worst_code(outcomes)),
+        "runs": [
+            {
+                "directory": str(one.directory) if one.directory else None,
+                "result": to_json(one.result.document),
+                "judgement": judgement_json(one.judgement),
+            }
+            for one in outcomes
+        ],
+    }
+
+
+def worst_code(outcomes: Sequence[Outcome]) -> ExitCode:
+    """The gravest exit code: what could not be evaluated wins over what failed."""
+    return max((one.exit_code for one in outcomes), default=ExitCode.PASSED)
+
+
+def _judged(outcome: Outcome) -> bool:
+    return bool(outcome.judgement.verdicts or outcome.judgement.failed_metrics)

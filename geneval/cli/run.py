@@ -1,0 +1,64 @@
+"""`geneval run`: evaluate samples or checkpoints under a suite."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from geneval.cli import completion
+from geneval.cli.arguments import Cache, Device, Json, Out, Sets, Verify, Workers
+
+Suite = Annotated[
+    str,
+    typer.Argument(
+        help="A suite's name or file, or metrics: fid,kid", autocompletion=completion.suites
+    ),
+]
+
+
+def command(
+    suite: Suite,
+    samples: Annotated[Path | None, typer.Option(help="Images: a folder, .npy or .npz.")] = None,
+    checkpoint: Annotated[
+        list[Path] | None, typer.Option(help="A checkpoint that generates; may be repeated.")
+    ] = None,
+    adapter: Annotated[
+        str | None, typer.Option(help="How to load it: a registered name or module:function.")
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="Reference images.")] = None,
+    train: Annotated[Path | None, typer.Option(help="Training images.")] = None,
+    set_: Sets = None,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Only so many samples; never gated or compared.")
+    ] = None,
+    out: Out = Path("runs"),
+    device: Device = "auto",
+    seed: Annotated[int | None, typer.Option(help="The run's seed.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
+    json_: Json = False,
+    allow_pt: Annotated[
+        bool, typer.Option("--allow-pt", help="Read .pt checkpoints (weights only).")
+    ] = False,
+    workers: Workers = 0,
+    verify: Verify = False,
+    cache: Cache = None,
+) -> None:
+    """Evaluate samples or checkpoints under a suite.
+
+    Measures, judges the suite's gates and writes reports.
+
+    geneval run fid,kid --samples out/ --reference data/
+
+    geneval run my.suite.yaml --checkpoint step-1000.safetensors --adapter my_models:load
+    """
+    from geneval.cli.running import Invocation, run_all
+
+    overrides = [*(set_ or []), *([] if seed is None else [f"seed={seed}"])]
+    given = {"reference": reference, "train": train, "adapter": adapter, "allow_pt": allow_pt}
+    invocation = Invocation(suite, overrides, given, out, device, limit, workers, offline)
+    paths: list[Path | None] = list(checkpoint or [None])
+    subjects = [{"checkpoint": path, "samples": samples} for path in paths]
+    run_all(invocation, subjects, cache=cache, verify=verify, dry_run=dry_run, as_json=json_)

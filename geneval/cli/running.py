@@ -1,0 +1,87 @@
+"""What `run` and `score` share: open, plan or execute, print, exit."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from geneval.cli import outcome as printing
+from geneval.cli import planning
+from geneval.cli.console import progress, say
+from geneval.evaluator import open_job
+from geneval.ledger import Ledger, default_root
+from geneval.reports.write import RUN_WRITERS
+from geneval.run import Job, Outcome, execute, resolve_device
+from geneval.suite import Suite, load_suite
+
+
+@dataclass(frozen=True)
+class Invocation:
+    """What all subjects of one command have in common."""
+
+    suite: str | Suite
+    overrides: Sequence[str]
+    given: Mapping[str, Any]
+    out: Path
+    device: str
+    limit: int | None = None
+    workers: int = 0
+    offline: bool = False
+
+
+def run_all(
+    invocation: Invocation,
+    subjects: Sequence[Mapping[str, Any]],
+    *,
+    cache: Path | None,
+    verify: bool,
+    dry_run: bool,
+    as_json: bool,
+) -> None:
+    """Plan every subject before the first is run; then run, print and exit with the worst code."""
+    if invocation.offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    suite = invocation.suite
+    if not isinstance(suite, Suite):
+        suite = load_suite(suite, invocation.overrides)
+    ledger = Ledger(cache or default_root(), verify)
+    device = resolve_device(invocation.device)
+    command = shlex.join(["geneval", *sys.argv[1:]])
+    jobs = [
+        open_job(
+            suite,
+            ledger,
+            **invocation.given,
+            **subject,
+            device=device,
+            limit=invocation.limit,
+            workers=invocation.workers,
+            origin={"command": command, "offline": invocation.offline},
+        )
+        for subject in subjects
+    ]
+    if dry_run:
+        print("\n\n".join(planning.text(job) for job in jobs))
+        return
+    outcomes = [_run(job, invocation.out, as_json) for job in jobs]
+    if as_json:
+        print(json.dumps(printing.content(outcomes), ensure_ascii=False, allow_nan=False))
+    elif len(outcomes) > 1:
+        say("compare them: geneval compare " + shlex.join(str(one.directory) for one in outcomes))
+    raise typer.Exit(printing.worst_code(outcomes))
+
+
+def _run(job: Job, out: Path, as_json: bool) -> Outcome:
+    say(f"{job.subject.name} under {job.suite.name}")
+    found = execute(job, out, RUN_WRITERS, progress())
+    if not as_json:
+        print(printing.text(found), flush=True)
+    return found

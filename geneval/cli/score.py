@@ -1,0 +1,47 @@
+"""`geneval score`: evaluate the kept samples of a run again, without generating."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from geneval.cli import completion
+from geneval.cli.arguments import Cache, Device, Json, Out, Sets
+
+
+def command(
+    run: Annotated[Path, typer.Argument(help="A run directory with kept samples.")],
+    suite: Annotated[
+        str | None,
+        typer.Option(
+            help="Another suite; the run's own unless given.", autocompletion=completion.suites
+        ),
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="The run's own unless given.")] = None,
+    train: Annotated[Path | None, typer.Option(help="The run's own unless given.")] = None,
+    set_: Sets = None,
+    out: Out = Path("runs"),
+    device: Device = "auto",
+    json_: Json = False,
+    cache: Cache = None,
+) -> None:
+    """Evaluate a run's kept samples again.
+
+    Nothing is generated; the run must have been made with `keep_samples: all`.
+
+    geneval score runs/digits/step-006000/20260101T120000Z-1a2b3c4d --set metrics.kid.subsets=50
+    """
+    from geneval.cli.running import Invocation, run_all
+    from geneval.rescore import kept_run
+
+    found = kept_run(run, suite, set_ or [])
+    given = {
+        "samples": found.samples,
+        "reference": reference or found.sets.get("reference"),
+        "train": train or found.sets.get("train"),
+        "subject": found.subject,
+    }
+    invocation = Invocation(found.suite, [], given, out, device)
+    run_all(invocation, [{}], cache=cache, verify=False, dry_run=False, as_json=json_)

@@ -1,0 +1,425 @@
+"""Differences between results, with intervals, and the comparison of many.
+
+Two values are compared only when their signatures agree. The difference is taken on the output that
+the metric names for comparisons (`fid` by `fid.debiased`), and its interval comes from the evidence
+of both: samples of one reference are always paired, generated samples only where the suite declares
+that they pair. Replicates (the same checkpoint with other seeds) stand for themselves: their spread
+holds training noise as well.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from statistics import fmean, variance
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+from geneval.errors import UsageError
+from geneval.resample import holm, quantile
+from geneval.result import Result
+from geneval.value import Evidence, Interval, OutputSpec, Role, Value
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+SCHEMA = 1
+ALPHA = 0.05
+Outcome = Literal["better", "worse", "not distinguished", "not comparable"]
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Value of a minus value of b at an address, or the problem that forbids it.
+
+    `se` is the standard error, `paired` whether generated samples were paired, `p` the two-sided
+    p-value of no difference; all three are None for a value without evidence or interval.
+    """
+
+    address: str
+    number: float | None = None
+    se: float | None = None
+    interval: Interval | None = None
+    paired: bool = False
+    p: float | None = None
+    problem: str | None = None
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One entry's value at an address; `rank` counts from 1 and is shared by entries that tie."""
+
+    number: float | None
+    interval: Interval | None
+    problem: str | None
+    rank: int | None = None
+    outcome: Outcome | None = None
+    difference: Difference | None = None
+
+
+@dataclass(frozen=True)
+class Row:
+    """One address over all entries, with a sentence on the trend over steps."""
+
+    address: str
+    spec: OutputSpec
+    signature: str
+    cells: tuple[Cell, ...]
+    trend: str = ""
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One checkpoint of the comparison with its replicates' results."""
+
+    name: str
+    step: int | None
+    digests: tuple[str, ...]
+    directories: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Several results of one suite; differences are against the entry `against`."""
+
+    suite: str
+    entries: tuple[Entry, ...]
+    against: int
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+    schema: int = SCHEMA
+
+    @property
+    def findings(self) -> tuple[str, ...]:
+        """Who is first most often, alone or tied, and every trend over steps."""
+        ranked = [row for row in self.rows if any(cell.rank for cell in row.cells)]
+        firsts = [sum(row.cells[i].rank == 1 for row in ranked) for i in range(len(self.entries))]
+        found = []
+        if ranked:
+            best = [e.name for e, n in zip(self.entries, firsts, strict=True) if n == max(firsts)]
+            names = " and ".join(best)
+            tied = "tie: each is" if len(best) > 1 else "is"
+            found.append(
+                f"{names} {tied} first or tied for first in {max(firsts)} of {len(ranked)} values"
+            )
+        return (*found, *dict.fromkeys(row.trend for row in self.rows if row.trend))
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Sentences on what could not be compared."""
+        return tuple(
+            f"{row.address} of {entry.name}: {cell.difference.problem}"
+            for row in self.rows
+            for entry, cell in zip(self.entries, row.cells, strict=True)
+            if cell.difference and cell.difference.problem
+        )
+
+
+@dataclass(frozen=True)
+class _Group:
+    """The replicates of one entry."""
+
+    name: str
+    step: int | None
+    results: list[Result] = field(default_factory=list)
+
+    def values(self, address: str) -> list[Value]:
+        found = [result.by_address.get(address) for result in self.results]
+        return [value for value in found if value is not None]
+
+
+def compare(results: Sequence[Result], against: str | None = None) -> Comparison:
+    """Compare results of one suite with the entry named `against`, else with the first."""
+    if len(results) < 2:
+        raise UsageError("compare needs two or more results")
+    suites = {result.document.suite.name for result in results}
+    if len(suites) > 1:
+        raise UsageError(f"results of different suites cannot be compared: {', '.join(suites)}")
+    groups = _grouped(results)
+    names = [group.name for group in groups]
+    if against is not None and against not in names:
+        raise UsageError(f"--against {against}: the results are of {', '.join(names)}")
+    base = names.index(against) if against else 0
+    addresses = dict.fromkeys(value.address for result in results for value in result.values())
+    return Comparison(
+        suite=suites.pop(),
+        entries=tuple(_entry(group) for group in groups),
+        against=base,
+        rows=tuple(_row(address, groups, base) for address in addresses),
+        notes=_notes(results),
+    )
+
+
+def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Difference:
+    """The difference a − b of two results at an address, by the output made for comparisons."""
+    first, second = a[address], b[address]
+    by = first.compared_by
+    if by != first.address:
+        first, second = a[by], b[by]
+    problem = _incomparable(a, b, first, second)
+    if problem or first.number is None or second.number is None:
+        return Difference(by, problem=problem)
+    number = first.number - second.number
+    paired, squared = _variance(a, b, first, second)
+    if squared is None:
+        return Difference(by, number)
+    return _difference(by, number, math.sqrt(squared), level, paired)
+
+
+def better_by(spec: OutputSpec, number: float) -> float:
+    """A difference a − b as improvement of a: positive is better for the output's direction."""
+    return -number if spec.direction == "lower" else number
+
+
+def _difference(address: str, number: float, se: float, level: float, paired: bool) -> Difference:
+    half = quantile(level) * se
+    method = "paired evidence" if paired else "evidence"
+    interval = Interval(number - half, number + half, level, method, "population")
+    p = math.erfc(abs(number) / se / math.sqrt(2)) if se > 0 else float(number == 0)
+    return Difference(address, number, se, interval, paired, p)
+
+
+def _incomparable(a: Result, b: Result, first: Value, second: Value) -> str | None:
+    """Why two values must not be compared, or None."""
+    for result, value in ((a, first), (b, second)):
+        if result.document.partial:
+            return f"{result.name} is partial (--limit {result.document.partial})"
+        if value.problem:
+            return f"{result.name}: {value.problem}"
+    differing = first.signature.differences(second.signature)
+    if differing:
+        details = first.signature.describe(differing, second.signature)
+        return f"not comparable, the signatures differ: {details}"
+    return None
+
+
+def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, float | None]:
+    """Whether generated samples were paired, and the variance of the difference."""
+    mine, theirs = a.evidence(first), b.evidence(second)
+    if not mine or set(mine) != set(theirs):
+        return False, _from_intervals(first, second)
+    declared = (
+        a.document.suite.document.get("pair_by") == "id" == b.document.suite.document.get("pair_by")
+    )
+    total, paired = 0.0, False
+    for role in mine:
+        one, other = mine[role], theirs[role]
+        together = one.ids == other.ids and (role is not Role.GENERATED or declared)
+        paired |= together and role is Role.GENERATED
+        total += _role_variance(one, other, together)
+    return paired, total
+
+
+def _role_variance(one: Evidence, other: Evidence, together: bool) -> float:
+    """Variance that one role's samples give to the difference of two values."""
+    if together:
+        return float(np.var(one.rows - other.rows, ddof=1) / len(one.rows))
+    return sum(float(np.var(e.rows, ddof=1) / len(e.rows)) for e in (one, other))
+
+
+def _from_intervals(first: Value, second: Value) -> float | None:
+    """Variance of a difference of independent values, from the lengths of their intervals."""
+    total = 0.0
+    for interval in (first.interval, second.interval):
+        if interval is None:
+            return None
+        total += ((interval.high - interval.low) / (2 * quantile(interval.level))) ** 2
+    return total
+
+
+def _grouped(results: Sequence[Result]) -> list[_Group]:
+    """Results by checkpoint, replicates together, in the order given (steps ascending)."""
+    groups: dict[str, _Group] = {}
+    for result in results:
+        subject = result.document.subject
+        name = subject.name
+        if subject.seed is not None:
+            name = re.sub(r"[-_.]?seed[-_]?\d+", "", name) or name
+        groups.setdefault(name, _Group(name, subject.step)).results.append(result)
+    for group in groups.values():
+        seeds = [result.document.subject.seed for result in group.results]
+        if len(set(seeds)) < len(seeds):
+            raise UsageError(f"{group.name} is given twice; replicates need different seeds")
+    return list(groups.values())
+
+
+def _entry(group: _Group) -> Entry:
+    return Entry(
+        group.name,
+        group.step,
+        tuple(result.document.digest for result in group.results),
+        tuple(str(result.directory or "") for result in group.results),
+    )
+
+
+def _row(address: str, groups: list[_Group], base: int) -> Row:
+    present = [value for group in groups for value in group.values(address)]
+    spec = present[0].spec
+    differences = [
+        None if i == base else _between(group, groups[base], address)
+        for i, group in enumerate(groups)
+    ]
+    adjusted = _adjusted(differences)
+    ranks = _ranks(address, groups, spec)
+    cells = tuple(
+        _cell(group, address, ranks[i], differences[i], adjusted[i], spec)
+        for i, group in enumerate(groups)
+    )
+    return Row(address, spec, present[0].signature.line(), cells, _trend(groups, address, spec))
+
+
+def _cell(
+    group: _Group,
+    address: str,
+    rank: int | None,
+    against: Difference | None,
+    p: float | None,
+    spec: OutputSpec,
+) -> Cell:
+    values = group.values(address)
+    number, interval, problem = _summary(group, address, values)
+    outcome: Outcome | None = None
+    if against is not None:
+        outcome = _outcome(against, p, spec)
+    return Cell(number, interval, problem, rank, outcome, against)
+
+
+def _summary(
+    group: _Group, address: str, values: list[Value]
+) -> tuple[float | None, Interval | None, str | None]:
+    """Number, interval and problem of a group: its only value, or the mean of its replicates."""
+    if len(values) < len(group.results):
+        return None, None, "not evaluated"
+    problems = [value.problem for value in values if value.problem]
+    if problems:
+        return None, None, problems[0]
+    numbers = [value.number for value in values if value.number is not None]
+    if len(values) == 1:
+        return numbers[0], values[0].interval, None
+    from scipy.stats import t
+
+    level = 1 - ALPHA
+    half = float(t.ppf(0.5 + level / 2, len(numbers) - 1)) * math.sqrt(
+        variance(numbers) / len(numbers)
+    )
+    mean = fmean(numbers)
+    method = f"{len(numbers)} replicates"
+    return mean, Interval(mean - half, mean + half, level, method, "population"), None
+
+
+def _between(a: _Group, b: _Group, address: str) -> Difference:
+    """Difference of two entries: by evidence for single results, by spread for replicates."""
+    if not (a.values(address) and b.values(address)):
+        return Difference(address, problem="not evaluated in both")
+    single = [difference(one, other, address) for one in a.results for other in b.results]
+    problems = [each.problem for each in single if each.problem]
+    if problems or len(single) == 1:
+        return single[0] if len(single) == 1 else Difference(address, problem=problems[0])
+    number = fmean(each.number for each in single if each.number is not None)
+    spreads = [_spread(group, single[0].address) for group in (a, b)]
+    if spreads[0] is None or spreads[1] is None:
+        return Difference(single[0].address, number)
+    se = math.sqrt(spreads[0] + spreads[1])
+    return _difference(single[0].address, number, se, 1 - ALPHA, False)
+
+
+def _spread(group: _Group, address: str) -> float | None:
+    """Variance of an entry's mean: between its replicates, or of its only value."""
+    values = group.values(address)
+    if len(values) > 1:
+        return variance(v.number for v in values if v.number is not None) / len(values)
+    interval = values[0].interval
+    if interval is None:
+        return None
+    return ((interval.high - interval.low) / (2 * quantile(interval.level))) ** 2
+
+
+def _adjusted(differences: Sequence[Difference | None]) -> list[float | None]:
+    """Holm-adjusted p-values over the entries of one address."""
+    tested = [i for i, d in enumerate(differences) if d is not None and d.p is not None]
+    adjusted: list[float | None] = [None] * len(differences)
+    p_values = [d.p for d in differences if d is not None and d.p is not None]
+    for i, p in zip(tested, holm(p_values), strict=True):
+        adjusted[i] = p
+    return adjusted
+
+
+def _outcome(found: Difference, p: float | None, spec: OutputSpec) -> Outcome:
+    if found.problem or found.number is None:
+        return "not comparable"
+    if spec.direction == "target" or (p is not None and p >= ALPHA) or found.number == 0:
+        return "not distinguished"
+    return "better" if better_by(spec, found.number) > 0 else "worse"
+
+
+def _ranks(address: str, groups: list[_Group], spec: OutputSpec) -> list[int | None]:
+    """Ranks with ties: whoever is not distinguished from the best of a rank shares it."""
+    numbers = {
+        i: number
+        for i, group in enumerate(groups)
+        if (number := _summary(group, address, group.values(address))[0]) is not None
+    }
+    ranks: list[int | None] = [None] * len(groups)
+    if spec.direction == "target":
+        return ranks
+    order = sorted(numbers, key=lambda i: -better_by(spec, numbers[i]))
+    leader, rank = None, 0
+    for place, i in enumerate(order, 1):
+        if leader is not None:
+            found = _between(groups[i], groups[leader], address)
+            if _outcome(found, found.p, spec) == "worse":
+                leader, rank = i, place
+        else:
+            leader, rank = i, place
+        ranks[i] = rank
+    return ranks
+
+
+def _trend(groups: list[_Group], address: str, spec: OutputSpec) -> str:
+    """A sentence on the entries that have a step, from the first to the last."""
+    by_step = sorted((g for g in groups if g.step is not None), key=lambda g: g.step or 0)
+    if len(by_step) < 3 or spec.direction == "target":
+        return ""
+    first, last = by_step[0], by_step[-1]
+    found = _between(last, first, address)
+    if found.number is None:
+        return ""
+    word = {"better": "improves", "worse": "worsens"}.get(_outcome(found, found.p, spec))
+    if word is None:
+        return ""
+    interval = ""
+    if found.interval:
+        interval = f" [{found.interval.low:.4g}, {found.interval.high:.4g}]"
+    return (
+        f"{found.address} {word} from step {first.step} to step {last.step}: "
+        f"{found.number:+.4g}{interval}"
+    )
+
+
+def _notes(results: Sequence[Result]) -> tuple[str, ...]:
+    digests = {result.document.suite.digest for result in results}
+    if len(digests) == 1:
+        return ()
+    return ("the results come from different versions of the suite",)
+
+
+def to_json(comparison: Comparison) -> dict[str, Any]:
+    """The comparison as plain JSON content."""
+    content: dict[str, Any] = _adapter().dump_python(comparison, mode="json")
+    return content
+
+
+def from_json(content: Any) -> Comparison:
+    """The comparison of plain JSON content."""
+    return _adapter().validate_python(content)
+
+
+@cache
+def _adapter() -> TypeAdapter[Comparison]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Comparison)

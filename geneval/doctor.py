@@ -1,0 +1,105 @@
+"""Findings about this installation."""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+from geneval import __version__
+from geneval.checkpoint import known_adapters
+from geneval.extractors.digits import EMBEDDED, Digits
+from geneval.extractors.torchvision_schemas import can_import_torchvision
+from geneval.ledger import atomic_write, default_root
+from geneval.metric import all_metrics, broken_plugins
+
+_PACKAGES = (
+    "torch",
+    "numpy",
+    "scipy",
+    "scikit-learn",
+    "pillow",
+    "pyarrow",
+    "altair",
+    "vl-convert-python",
+)
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing looked at; `remedy` says what to do when it is not ok."""
+
+    what: str
+    ok: bool
+    found: str
+    remedy: str = ""
+    essential: bool = True
+
+
+def examine() -> list[Finding]:
+    """Everything worth knowing before a first run."""
+    return [*_software(), *_devices(), *_weights(), *_plugins(), _cache()]
+
+
+def _software() -> Iterator[Finding]:
+    yield Finding("geneval", True, f"{__version__} on Python {platform.python_version()}")
+    for name in _PACKAGES:
+        try:
+            yield Finding(name, True, version(name))
+        except PackageNotFoundError:
+            yield Finding(name, False, "not installed", f"pip install {name}")
+    found, ok = can_import_torchvision()
+    yield Finding(
+        "torchvision",
+        ok,
+        found,
+        "pip install torchvision (only comparisons with peers use it)",
+        False,
+    )
+
+
+def _devices() -> Iterator[Finding]:
+    import torch
+
+    yield Finding("cpu", True, f"{os.cpu_count()} cores, {torch.get_num_threads()} threads")
+    if torch.cuda.is_available():
+        names = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+        yield Finding("cuda", True, ", ".join(names))
+    elif torch.backends.mps.is_available():
+        yield Finding("mps", True, "available")
+    else:
+        yield Finding("gpu", True, "none: everything runs on the cpu")
+
+
+def _weights() -> Iterator[Finding]:
+    try:
+        facts = Digits(EMBEDDED, "cpu").facts
+        yield Finding("weights of digits", True, f"embedded, held-out accuracy {facts['accuracy']}")
+    except (OSError, KeyError, ValueError) as error:
+        yield Finding("weights of digits", False, str(error), "install geneval again")
+
+
+def _plugins() -> Iterator[Finding]:
+    yield Finding("metrics", True, f"{len(all_metrics())} registered")
+    yield Finding("adapters", True, ", ".join(sorted(known_adapters())) or "none registered")
+    for sentence in broken_plugins():
+        yield Finding("plug-in", False, sentence, "update or remove that distribution", False)
+
+
+def _cache() -> Finding:
+    root = default_root()
+    try:
+        probe = root / "doctor.probe"
+        atomic_write(probe, b"")
+        probe.unlink()
+    except OSError as error:
+        return Finding("cache", False, f"{root}: {error.strerror}", "set GENEVAL_CACHE to a folder")
+    held = sum(path.stat().st_size for path in Path(root).rglob("*") if path.is_file())
+    free = shutil.disk_usage(root).free
+    return Finding(
+        "cache", True, f"{root}: {held / 2**20:.1f} MiB used, {free / 2**30:.1f} GiB free"
+    )

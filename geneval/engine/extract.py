@@ -1,0 +1,197 @@
+"""One pass over one shard: decode once, run every extractor once a batch, write to the ledger.
+
+`extract_shard` is the unit of distribution: it depends on nothing but its pass and the shard's
+number, so any process on any machine may run it, in any order and more than once. Batches are made
+within a shard, so the number of workers changes no batch.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import cached_property
+from itertools import groupby
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geneval.extractors.extractor import FeatureExtractor
+from geneval.ledger import SHARD_SAMPLES, Ledger, Shard
+from geneval.samples.images import encode_png
+from geneval.samples.sampleset import Batch, SampleSet
+from geneval.signature import Digest, digest
+from geneval.value import Ids
+
+FORMAT = 1  # of what a shard holds; part of every key
+PNG = ("samples", "png")  # the layer of the samples themselves, when they are to be kept
+
+
+@dataclass(frozen=True)
+class PassWork:
+    """One sample set with the extractors and layers to run on it.
+
+    `backend` is the kind of device, which is part of every key: the same network gives slightly
+    different numbers on different kinds.
+    """
+
+    samples: SampleSet
+    extractors: Mapping[str, FeatureExtractor]
+    layers: Mapping[str, tuple[str, ...]]
+    ledger: Ledger
+    backend: str = "cpu"
+    batch_size: int = 256
+    keep: bool = False
+
+    @cached_property
+    def shards(self) -> list[Ids]:
+        """The ids of each shard, in canonical order."""
+        ids = self.samples.ids
+        return [ids[start : start + SHARD_SAMPLES] for start in range(0, len(ids), SHARD_SAMPLES)]
+
+    @cached_property
+    def content(self) -> list[Digest]:
+        """One digest per shard: what its samples consist of."""
+        each = self.samples.content()
+        conventions = dict(self.samples.conventions)
+        return [
+            digest({"samples": list(each[s : s + SHARD_SAMPLES]), "conventions": conventions})
+            for s in range(0, len(each), SHARD_SAMPLES)
+        ]
+
+    @property
+    def rate_name(self) -> str:
+        """What the speed of this pass depends on, as a name to remember it by."""
+        maker = type(self.samples).__name__
+        return f"{maker}:{'+'.join(sorted(self.extractors))}@{self.backend}"
+
+    def keys(self, shard: int) -> dict[tuple[str, str], Digest]:
+        """The ledger's name of every layer of a shard, by extractor and layer."""
+        keys = {
+            (name, layer): digest(
+                {
+                    "format": FORMAT,
+                    "content": self.content[shard],
+                    "extractor": dict(self.extractors[name].identity),
+                    "layer": layer,
+                    "backend": self.backend,
+                }
+            )
+            for name, layers in self.layers.items()
+            for layer in layers
+        }
+        if self.keep:
+            keys[PNG] = digest({"format": FORMAT, "content": self.content[shard], "layer": "png"})
+        return keys
+
+
+@dataclass(frozen=True)
+class ShardReport:
+    """What became of a shard: whether all was there already, and which samples are bad."""
+
+    samples: int
+    cached: bool
+    bad: Mapping[str, str]
+
+
+def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardReport:
+    """Make sure that every layer of the shard is in the ledger; `again` rewrites what is there."""
+    ids, keys = work.shards[shard], work.keys(shard)
+    absent = {place: key for place, key in keys.items() if again or not work.ledger.has(key)}
+    if not absent:
+        known = work.ledger.read(next(iter(keys.values()))) if keys else None
+        if known is not None or not keys:
+            return ShardReport(len(ids), True, _named(known.facts["bad"] if known else {}, ids))
+        absent = keys
+    wanted = {name for name, _ in absent}
+    rows: dict[tuple[str, str], list[tuple[int, Any]]] = {place: [] for place in absent}
+    bad: dict[str, str] = {}
+    position = {sample: i for i, sample in enumerate(ids)}
+    for batch in _read_ahead(work.samples, ids, work.batch_size):
+        bad.update({str(position[sample]): reason for sample, reason in batch.bad.items()})
+        places = [position[sample] for sample in batch.ids]
+        for at, images in _by_size(places, batch.columns["image"]):
+            for name in wanted - {PNG[0]}:
+                for layer, values in work.extractors[name](images).items():
+                    if (name, layer) in rows:
+                        rows[name, layer].extend(zip(at, values, strict=True))
+            if PNG in rows:
+                rows[PNG].extend((i, encode_png(im)) for i, im in zip(at, images, strict=True))
+    for place, key in absent.items():
+        work.ledger.write(key, _shard(sorted(rows[place], key=lambda row: row[0]), bad, place))
+    return ShardReport(len(ids), False, _named(bad, ids))
+
+
+def load_layer(work: PassWork, name: str, layer: str) -> tuple[NDArray[np.float32], Ids]:
+    """The rows float32 [n, width] of a layer for all good samples, with their ids."""
+    parts, kept = [], list[str]()
+    for shard, ids in enumerate(work.shards):
+        stored = _stored(work, shard, (name, layer))
+        parts.append(stored.arrays["rows"])
+        kept.extend(ids[i] for i in stored.arrays["good"])
+    return np.concatenate(parts), tuple(kept)
+
+
+def load_pngs(work: PassWork) -> Iterator[tuple[str, bytes]]:
+    """Id and PNG bytes of every kept sample."""
+    for shard, ids in enumerate(work.shards):
+        stored = _stored(work, shard, PNG)
+        ends = np.cumsum(stored.arrays["sizes"])
+        data = stored.arrays["rows"].tobytes()
+        for i, size, end in zip(stored.arrays["good"], stored.arrays["sizes"], ends, strict=True):
+            yield ids[i], data[end - size : end]
+
+
+def _stored(work: PassWork, shard: int, place: tuple[str, str]) -> Shard:
+    key = work.keys(shard)[place]
+    stored = work.ledger.read(key)
+    if stored is None:  # damaged since it was written: make it once more
+        extract_shard(work, shard, again=True)
+        stored = work.ledger.read(key)
+    if stored is None:
+        raise OSError(f"the ledger at {work.ledger.root} does not keep what is written to it")
+    return stored
+
+
+def _read_ahead(samples: SampleSet, ids: Ids, size: int) -> Iterator[Batch]:
+    """Batches in order, the next one being read while the caller works on this one."""
+    with ThreadPoolExecutor(max_workers=1) as reader:
+        ahead = None
+        for chunk in _chunks(ids, size):
+            following = reader.submit(samples.read, chunk)
+            if ahead is not None:
+                yield ahead.result()
+            ahead = following
+        if ahead is not None:
+            yield ahead.result()
+
+
+def _chunks(ids: Ids, size: int) -> Iterator[Ids]:
+    """Consecutive chunks of at most `size` ids."""
+    for start in range(0, len(ids), size):
+        yield ids[start : start + size]
+
+
+def _by_size(places: list[int], images: Any) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
+    """Images of one size together, as [b, h, w, 3], with their places."""
+    order = sorted(range(len(images)), key=lambda i: images[i].shape)
+    for _, group in groupby(order, key=lambda i: images[i].shape):
+        rows = list(group)
+        yield [places[i] for i in rows], np.stack([images[i] for i in rows])
+
+
+def _shard(rows: list[tuple[int, Any]], bad: Mapping[str, str], place: tuple[str, str]) -> Shard:
+    good = np.array([i for i, _ in rows], dtype=np.int64)
+    if place == PNG:
+        data = b"".join(row for _, row in rows)
+        sizes = np.array([len(row) for _, row in rows], dtype=np.int64)
+        pixels: NDArray[Any] = np.frombuffer(data, dtype=np.uint8)
+        arrays = {"rows": pixels, "sizes": sizes, "good": good}
+        return Shard(arrays, {"bad": dict(bad)})
+    values = np.stack([row for _, row in rows]) if rows else np.empty((0, 0))
+    return Shard({"rows": values.astype(np.float32), "good": good}, {"bad": dict(bad)})
+
+
+def _named(bad: Mapping[str, str], ids: Ids) -> dict[str, str]:
+    return {ids[int(i)]: reason for i, reason in bad.items()}

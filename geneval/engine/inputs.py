@@ -1,0 +1,128 @@
+"""What metrics are fed: every need resolved from the ledger and the sample sets, each once.
+
+A `Scope` limits the roles to some samples (a group, or the first n by hash); neighbours and moments
+are then those within the scope.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from geneval.data import Features, Fields, Labels, Neighbours
+from geneval.engine.extract import PassWork, load_layer
+from geneval.extractors.extractor import FeatureExtractor, layer_of
+from geneval.linalg import nearest
+from geneval.metric import Need, Undefined
+from geneval.samples.sampleset import SampleSet
+from geneval.value import Ids, Role
+
+
+@dataclass(frozen=True)
+class Scope:
+    """The samples that count, by role (all of a role that is absent), under a name to cache by."""
+
+    name: str = ""
+    ids: Mapping[Role, frozenset[str]] = field(default_factory=dict)
+
+
+class Inputs:
+    """Resolves needs; `widest` is how many neighbours are wanted at most, by role and extractor."""
+
+    def __init__(
+        self, works: Mapping[Role, PassWork], widest: Mapping[tuple[Role, str], int]
+    ) -> None:
+        self._works = works
+        self._widest = widest
+        self._known: dict[tuple[Any, ...], Any] = {}
+
+    def samples(self, role: Role) -> SampleSet:
+        """The sample set of a role."""
+        return self._works[role].samples
+
+    def get(self, need: Need, extractor: str, scope: Scope) -> Any:
+        """The data a need stands for, with `extractor` where the need names none."""
+        name = need.extractor or extractor
+        match need.kind:
+            case "features" | "logits":
+                return self._features(need.role, name, need.layer or "features", scope)
+            case "moments":
+                return self._features(need.role, name, "features", scope).moments()
+            case "neighbours":
+                return self._neighbours(need.role, name, need.k, scope)
+            case "labels":
+                return self._labels(need, name, scope)
+            case "fields":
+                return self._fields(need, scope)
+            case _:
+                raise AssertionError(f"need of kind {need.kind} is not for the inputs")
+
+    def good(self, role: Role) -> Ids:
+        """Ids of the samples of a role that could be read, as far as any extractor saw them."""
+        work = self._works[role]
+        for name, layers in work.layers.items():
+            return self._layer(role, name, layers[0]).ids
+        return work.samples.ids
+
+    def unlikeness(self, role: Role, name: str, extractor: FeatureExtractor) -> str:
+        """The extractor's caution about a role's samples, or ''."""
+        layer = layer_of(extractor, "unlikeness")
+        return extractor.caution(self._layer(role, name, layer).x) if layer else ""
+
+    def _features(self, role: Role, name: str, layer_role: Any, scope: Scope) -> Features:
+        extractor = self._works[role].extractors[name]
+        layer = layer_of(extractor, layer_role)
+        assert layer is not None, "the plan checks that the layer exists"
+        whole = self._layer(role, name, layer)
+        return whole if role not in scope.ids else self._scoped(whole, role, scope)
+
+    def _layer(self, role: Role, name: str, layer: str) -> Features:
+        key = ("layer", role, name, layer)
+        if key not in self._known:
+            work = self._works[role]
+            rows, ids = load_layer(work, name, layer)
+            extractor = work.extractors[name]
+            is_logits = extractor.layers[layer].role == "logits"
+            self._known[key] = Features(ids, rows, extractor.labels if is_logits else None)
+        found: Features = self._known[key]
+        return found
+
+    def _scoped(self, whole: Features, role: Role, scope: Scope) -> Features:
+        wanted = scope.ids[role]
+        return whole.take(np.array([i for i, s in enumerate(whole.ids) if s in wanted], np.int64))
+
+    def _neighbours(self, role: Role, name: str, k: int, scope: Scope) -> Neighbours:
+        features = self._features(role, name, "features", scope)
+        if k >= features.n:
+            raise Undefined(f"{features.n} {role} samples are too few for {k} neighbours each")
+        key = ("neighbours", role, name, scope.name)
+        if key not in self._known:
+            widest = min(max(k, self._widest.get((role, name), k)), features.n - 1)
+            self._known[key] = Neighbours(features.ids, *nearest(features.x, widest))
+        known: Neighbours = self._known[key]
+        return Neighbours(known.ids, known.distance[:, :k], known.index[:, :k])
+
+    def _labels(self, need: Need, name: str, scope: Scope) -> Labels:
+        if need.source == "predicted":
+            logits = self._features(need.role, name, "logits", scope)
+            assert logits.space is not None, "the plan checks that the logits have names"
+            return Labels(logits.ids, logits.x.argmax(axis=1).astype(np.int64), logits.space)
+        ids, (names,) = self._columns(need.role, ("label",), scope)
+        return Labels.of(ids, names)
+
+    def _fields(self, need: Need, scope: Scope) -> Fields:
+        ids, columns = self._columns(need.role, need.columns, scope)
+        return Fields(ids, dict(zip(need.columns, columns, strict=True)))
+
+    def _columns(
+        self, role: Role, names: Sequence[str], scope: Scope
+    ) -> tuple[Ids, list[list[Any]]]:
+        """Columns of the good samples in scope."""
+        samples = self.samples(role)
+        wanted = set(self.good(role)) & scope.ids.get(role, frozenset(samples.ids))
+        rows = [i for i, sample in enumerate(samples.ids) if sample in wanted]
+        columns = [samples.column(name) for name in names]
+        return tuple(samples.ids[i] for i in rows), [[c[i] for i in rows] for c in columns]

@@ -1,0 +1,43 @@
+"""The engine on one machine: shards in this process, or in a pool of processes.
+
+It maps one function over the shards of a pass and holds nothing in between, which is all that an
+engine on a cluster has to do as well.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+
+from geneval.engine.extract import PassWork, ShardReport, extract_shard
+
+_work: PassWork | None = None
+
+
+def run_pass(work: PassWork, workers: int = 0) -> Iterator[ShardReport]:
+    """Extract every shard of a pass, here (0 workers) or in so many processes, in shard order."""
+    shards = range(len(work.shards))
+    if workers < 1 or len(work.shards) < 2:
+        yield from (extract_shard(work, shard) for shard in shards)
+        return
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    with ProcessPoolExecutor(
+        workers, get_context("spawn"), initializer=_install, initargs=(work, threads)
+    ) as pool:
+        yield from pool.map(_extract, shards)
+
+
+def _install(work: PassWork, threads: int) -> None:
+    """Keep the pass in a worker process, so that only shard numbers travel afterwards."""
+    global _work
+    import torch
+
+    torch.set_num_threads(threads)
+    _work = work
+
+
+def _extract(shard: int) -> ShardReport:
+    assert _work is not None
+    return extract_shard(_work, shard)

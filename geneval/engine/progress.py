@@ -1,0 +1,37 @@
+"""How the engine tells of its progress; the command line shows it, a library user hears nothing."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+
+class Progress(Protocol):
+    """Receives what happens during a run."""
+
+    def start(self, title: str, total: int) -> None:
+        """A stage of `total` samples or measurements begins."""
+
+    def advance(self, n: int, cached: bool = False) -> None:
+        """N of them are done, from the ledger if `cached`."""
+
+    def finish(self) -> None:
+        """The stage is over."""
+
+    def say(self, sentence: str) -> None:
+        """Something the person should know now."""
+
+
+class Silent:
+    """Shows nothing."""
+
+    def start(self, title: str, total: int) -> None:
+        """Nothing."""
+
+    def advance(self, n: int, cached: bool = False) -> None:
+        """Nothing."""
+
+    def finish(self) -> None:
+        """Nothing."""
+
+    def say(self, sentence: str) -> None:
+        """Nothing."""

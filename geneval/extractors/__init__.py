@@ -1,0 +1,1 @@
+"""Feature extractors: samples to row-aligned columns of numbers."""

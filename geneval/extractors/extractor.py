@@ -1,0 +1,137 @@
+"""How a feature extractor is declared and found.
+
+An extractor is built by a registered function with typed keyword options. It declares its layers by
+role; metrics ask for roles, so any extractor that has the role serves. Building must be cheap: the
+network is loaded when the first batch arrives.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geneval.data import LabelSpace
+from geneval.errors import UsageError, unknown
+from geneval.options import Option, checked, declared
+from geneval.signature import Scalar
+
+LayerRole = Literal["features", "logits", "unlikeness"]
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One output: float32 [b, width]."""
+
+    role: LayerRole
+    width: int
+
+
+class FeatureExtractor(Protocol):
+    """Batches to columns. Must survive pickling, so that any process can run it."""
+
+    @property
+    def identity(self) -> Mapping[str, Scalar]:
+        """Declared fields for the signature: `ext`, `weights` (a digest), `resize`, `prec`, …"""
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """Its outputs by name."""
+
+    @property
+    def labels(self) -> LabelSpace | None:
+        """Class names of the logits' columns."""
+
+    def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+        """All layers for uint8 images [b, h, w, 3] of one size."""
+
+    def caution(self, unlikeness: NDArray[np.float32]) -> str:
+        """What to warn of, given the layer of role `unlikeness` [n, 1] of a sample set, or ''."""
+
+
+Builder = Callable[..., FeatureExtractor]
+
+
+@dataclass(frozen=True)
+class ExtractorSpec:
+    """A registered extractor; `build(device=…, weights=…, **options)` makes one."""
+
+    name: str
+    build: Builder
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The typed options a suite may set."""
+        return tuple(o for o in declared(self.build) if o.name not in ("device", "weights"))
+
+    @property
+    def documentation(self) -> str:
+        """First sentence of the builder's docstring."""
+        return (self.build.__doc__ or "").strip().split("\n")[0]
+
+
+_registry: dict[str, ExtractorSpec] = {}
+
+
+def extractor(name: str) -> Callable[[Builder], Builder]:
+    """Register the decorated builder as the extractor `name`."""
+
+    def register(build: Builder) -> Builder:
+        _registry[name] = ExtractorSpec(name, build)
+        return build
+
+    return register
+
+
+@cache
+def _load_all() -> None:
+    import geneval.extractors
+
+    for module in pkgutil.iter_modules(geneval.extractors.__path__, "geneval.extractors."):
+        importlib.import_module(module.name)
+    for point in entry_points(group="geneval.extractors"):
+        point.load()
+
+
+def all_extractors() -> Mapping[str, ExtractorSpec]:
+    """Every registered extractor by name."""
+    _load_all()
+    return dict(sorted(_registry.items()))
+
+
+def build_extractor(
+    name: str, options: Mapping[str, Any], device: str, weights: Path | None
+) -> FeatureExtractor:
+    """The extractor of that name with its options checked; raises `UsageError`."""
+    known = all_extractors()
+    if name not in known:
+        raise UsageError(unknown("extractor", name, known))
+    reserved = {"device", "weights"} & set(options)
+    if reserved:
+        raise UsageError(f"extractor {name}: {reserved.pop()} is set elsewhere, not as an option")
+    build = known[name].build
+    return build(
+        **checked(f"extractor {name}", build, {**options, **_place(build, device, weights)})
+    )
+
+
+def layer_of(built: FeatureExtractor, role: LayerRole) -> str | None:
+    """Name of the extractor's layer of that role."""
+    return next((name for name, layer in built.layers.items() if layer.role == role), None)
+
+
+def _place(build: Builder, device: str, weights: Path | None) -> dict[str, Any]:
+    """Device and weights, for the builders that take them."""
+    takes = {option.name for option in declared(build)}
+    given = {"device": device, "weights": weights}
+    if weights is not None and "weights" not in takes:
+        raise UsageError(f"{build.__name__} has no weights to replace by {weights}")
+    return {name: value for name, value in given.items() if name in takes}

@@ -1,0 +1,166 @@
+"""Content-addressed shards on disk: the cache, the unit of resumption and of distribution.
+
+A shard holds what one extractor layer made of up to 1,024 samples. Its name is the digest of what
+it was made from, so it is never stale and never overwritten with something else; writes are atomic
+and idempotent and need no lock. A shard whose checksum does not match counts as absent.
+
+A manifest remembers content digests by path, size and modification time, so that a second run need
+not read the data again.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geneval.signature import Digest
+
+SHARD_SAMPLES = 1024
+_SETTLED_SECONDS = 2.0  # younger files may change again within the clock's resolution
+
+
+@dataclass(frozen=True, eq=False)
+class Shard:
+    """Named arrays and plain JSON facts about them."""
+
+    arrays: Mapping[str, NDArray[Any]]
+    facts: Mapping[str, Any]
+
+
+class Ledger:
+    """The shards and manifests below one folder; made on first write."""
+
+    def __init__(self, root: Path, verify: bool = False) -> None:
+        self.root = root
+        self.verify = verify
+
+    def has(self, key: Digest) -> bool:
+        """Whether a shard of that name is present; `read` still checks it."""
+        return self._path(key).exists()
+
+    def read(self, key: Digest) -> Shard | None:
+        """The shard of that name, or None when it is absent or damaged."""
+        from safetensors import SafetensorError, safe_open
+
+        path = self._path(key)
+        try:
+            with safe_open(path, framework="numpy") as file:
+                facts = json.loads(file.metadata()["facts"])
+                arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+            return None
+        if facts.pop("checksum", None) != _checksum(arrays):
+            return None
+        return Shard(arrays, facts)
+
+    def write(self, key: Digest, shard: Shard) -> None:
+        """Store a shard under its name, atomically."""
+        from safetensors.numpy import save
+
+        arrays = {name: np.ascontiguousarray(a) for name, a in shard.arrays.items()}
+        facts = {**shard.facts, "checksum": _checksum(arrays)}
+        atomic_write(self._path(key), save(arrays, {"facts": json.dumps(facts, allow_nan=False)}))
+
+    def rate(self, name: str) -> float | None:
+        """Samples per second that a pass of that name reached when it last ran, if it has."""
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            rate: float | None = json.loads((self.root / "rates.json").read_bytes()).get(name)
+            return rate
+        return None
+
+    def note_rate(self, name: str, rate: float) -> None:
+        """Remember a rate, so that the next plan can say how long it will take."""
+        path, rates = self.root / "rates.json", {}
+        with contextlib.suppress(FileNotFoundError, ValueError):
+            rates = json.loads(path.read_bytes())
+        atomic_write(path, json.dumps({**rates, name: rate}).encode())
+
+    def _path(self, key: Digest) -> Path:
+        return self.root / "shards" / key[:2] / f"{key}.safetensors"
+
+    @contextlib.contextmanager
+    def manifest(self, folder: Path) -> Iterator[Manifest]:
+        """The manifest of a folder or file; what it learnt is saved when the block ends."""
+        place = str(folder.resolve())
+        name = hashlib.sha256(place.encode()).hexdigest()
+        path = self.root / "manifests" / f"{name}.json"
+        known: dict[str, Any] = {}
+        if not self.verify:
+            with contextlib.suppress(FileNotFoundError, ValueError):
+                known = json.loads(path.read_bytes())
+        manifest = Manifest(known)
+        yield manifest
+        if manifest.changed:
+            atomic_write(path, json.dumps(manifest.known).encode())
+
+
+class Manifest:
+    """Digests by path, valid while size and modification time stay."""
+
+    def __init__(self, known: dict[str, Any]) -> None:
+        self.known = known
+        self.changed = False
+
+    def digests(self, path: Path, compute: Callable[[], list[Digest]]) -> list[Digest]:
+        """What `compute` says of the file, remembered while the file does not change."""
+        key = str(path.resolve())
+        stat = path.stat()
+        state = [stat.st_size, stat.st_mtime_ns]
+        entry = self.known.get(key)
+        if entry is not None and entry["state"] == state:
+            return list(entry["digests"])
+        digests = compute()
+        if time.time() - stat.st_mtime > _SETTLED_SECONDS:
+            self.known[key] = {"state": state, "digests": digests}
+            self.changed = True
+        return digests
+
+
+def file_digest(path: Path) -> Digest:
+    """SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def atomic_write(path: Path, data: bytes) -> None:
+    """Write a file so that it is either whole or absent, also after a crash."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f"{path.name}.partial.{uuid.uuid4().hex}")
+    try:
+        with partial.open("wb") as file:
+            file.write(data)
+            file.flush()
+            os.fsync(file.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
+
+
+def default_root() -> Path:
+    """`$GENEVAL_CACHE`, else the platform's cache folder."""
+    chosen = os.environ.get("GENEVAL_CACHE")
+    if chosen:
+        return Path(chosen)
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("geneval", appauthor=False))
+
+
+def _checksum(arrays: Mapping[str, NDArray[Any]]) -> Digest:
+    total = hashlib.sha256()
+    for name in sorted(arrays):
+        array = np.ascontiguousarray(arrays[name])
+        total.update(f"{name}\0{array.dtype}\0{array.shape}\0".encode())
+        total.update(array.data.cast("B") if array.size else b"")
+    return total.hexdigest()

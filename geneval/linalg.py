@@ -1,0 +1,359 @@
+"""Device kernels behind numpy in and out: Fréchet, tiled neighbours, tiled kernel sums.
+
+Arithmetic is float64 on the device chosen with `on_device` (the CPU where a device has no float64).
+Nothing n x n is ever held: sweeps go by tiles of at most `TILE_BYTES`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from geneval.data import Moments
+
+TILE_BYTES = 64 * 2**20
+_BORDER = 1e-11  # relative width in which a product-form distance is recomputed exactly
+_device: ContextVar[str] = ContextVar("geneval_linalg_device", default="cpu")
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+
+
+@contextmanager
+def on_device(name: str) -> Iterator[None]:
+    """Run the kernels inside the block on `cpu` or `cuda`; `mps` has no float64 and means `cpu`."""
+    token = _device.set("cpu" if name == "mps" else name)
+    try:
+        yield
+    finally:
+        _device.reset(token)
+
+
+# ---------------------------------------------------------------------------------- Fréchet
+
+
+@dataclass(frozen=True)
+class Gaussian:
+    """Mean [d] and covariance of one side, dense [d, d] or as a thin factor A [d, r], Σ = A Aᵀ.
+
+    With fewer samples than dimensions the centred rows themselves are the factor, so neither Σ nor
+    its square root is formed.
+    """
+
+    mean: torch.Tensor
+    dense: torch.Tensor | None
+    thin: torch.Tensor | None
+
+    @classmethod
+    def of_rows(cls, x: torch.Tensor) -> Gaussian:
+        """Mean and covariance (ddof 1) of the rows of x [n, d]."""
+        mean = x.mean(dim=0)
+        centred = x - mean
+        if len(x) <= x.shape[1]:
+            return cls(mean, None, centred.T / (len(x) - 1) ** 0.5)
+        return cls(mean, centred.T @ centred / (len(x) - 1), None)
+
+    @classmethod
+    def of_moments(cls, moments: Moments) -> Gaussian:
+        """The same from stored moments."""
+        return cls(_tensor(moments.mean), _tensor(moments.cov), None)
+
+    def trace(self) -> float:
+        """Tr Σ."""
+        if self.thin is not None:
+            return float(self.thin.square().sum())
+        return float(_present(self.dense).trace())
+
+    def factor(self) -> torch.Tensor:
+        """A factor R [d, r] with R Rᵀ = Σ; directions without variance are dropped."""
+        if self.thin is not None:
+            return self.thin
+        values, vectors = torch.linalg.eigh(_present(self.dense))
+        keep = values > _noise(values)
+        factor: torch.Tensor = vectors[:, keep] * values[keep].sqrt()
+        return factor
+
+    def seen_from(self, factor: torch.Tensor) -> torch.Tensor:
+        """Rᵀ Σ R for the other side's factor R: its eigenvalues are those of Σ₁Σ₂."""
+        if self.thin is not None:
+            half = self.thin.T @ factor
+            return half.T @ half
+        return factor.T @ _present(self.dense) @ factor
+
+
+def _present(dense: torch.Tensor | None) -> torch.Tensor:
+    assert dense is not None, "a Gaussian is either dense or thin"
+    return dense
+
+
+def frechet(a: Gaussian, b: Gaussian, factor_b: torch.Tensor) -> float:
+    """‖μ₁−μ₂‖² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁Σ₂)^½, through symmetric eigenvalues (Dowson 1982)."""
+    values = torch.linalg.eigvalsh(a.seen_from(factor_b))
+    root = float(values[values > _noise(values)].sqrt().sum())
+    return float((a.mean - b.mean).square().sum()) + a.trace() + b.trace() - 2 * root
+
+
+@dataclass(frozen=True)
+class FrechetParts:
+    """A Fréchet distance with what intervals need; side b has no parts if only moments are known.
+
+    `influence` float64 [n] and [m] has mean 0; `left_out` holds the distance without each block.
+    """
+
+    distance: float
+    influence_a: Floats
+    influence_b: Floats | None
+    left_out_a: list[float]
+    left_out_b: list[float]
+
+
+def frechet_parts(
+    x: NDArray[Any], y: NDArray[Any] | Moments, block_x: Ints, block_y: Ints | None
+) -> FrechetParts:
+    """The distance between features x [n, d] and y [m, d] (or moments), influences, jackknife."""
+    rows_x = _tensor(x)
+    rows_y = None if isinstance(y, Moments) else _tensor(y)
+    a = Gaussian.of_rows(rows_x)
+    b = Gaussian.of_moments(y) if isinstance(y, Moments) else Gaussian.of_rows(_tensor(y))
+    factor_b = b.factor()
+    distance = frechet(a, b, factor_b)
+    influence_a = frechet_influence(rows_x, a, b, factor_b)
+    left_out_a = frechet_left_out(rows_x, block_x, b, factor_b)
+    if rows_y is None or block_y is None:
+        return FrechetParts(distance, influence_a, None, left_out_a, [])
+    factor_a = a.factor()
+    influence_b = frechet_influence(rows_y, b, a, factor_a)
+    left_out_b = frechet_left_out(rows_y, block_y, a, factor_a)
+    return FrechetParts(distance, influence_a, influence_b, left_out_a, left_out_b)
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """The Fréchet distance of two Gaussians known by their moments."""
+    side_b = Gaussian.of_moments(b)
+    return frechet(Gaussian.of_moments(a), side_b, side_b.factor())
+
+
+def frechet_influence(x: torch.Tensor, a: Gaussian, b: Gaussian, factor_b: torch.Tensor) -> Floats:
+    """Influence [n] of every row of x, the samples of side a, on the Fréchet distance; mean 0.
+
+    ψ(x) = 2(μ₁−μ₂)ᵀ(x−μ₁) + (x−μ₁)ᵀ(I−T)(x−μ₁) with the transport map
+    T = R V diag(λ^-½) Vᵀ Rᵀ, Σ₂ = R Rᵀ, Rᵀ Σ₁ R = V diag(λ) Vᵀ.
+    """
+    values, vectors = torch.linalg.eigh(a.seen_from(factor_b))
+    keep = values > _noise(values)
+    half = factor_b @ vectors[:, keep] * values[keep].pow(-0.25)
+    centred = x - a.mean
+    psi = (
+        2 * centred @ (a.mean - b.mean) + centred.square().sum(1) - (centred @ half).square().sum(1)
+    )
+    return _array(psi - psi.mean())
+
+
+def frechet_left_out(
+    x: torch.Tensor, block: Ints, b: Gaussian, factor_b: torch.Tensor
+) -> list[float]:
+    """The Fréchet distance without each block of rows of x in turn."""
+    label = torch.as_tensor(block, device=x.device)
+    n, mean = len(x), x.mean(dim=0)
+    dense = n - int(np.bincount(block).max()) > x.shape[1]
+    products = (x - mean).T @ (x - mean) if dense else None
+    distances = []
+    for k in range(int(block.max()) + 1):
+        if products is None:
+            side = Gaussian.of_rows(x[label != k])
+        else:  # take the block's products away instead of adding up the other nine tenths again
+            out = x[label == k] - mean
+            rest = n - len(out)
+            shift = -out.sum(dim=0) / rest
+            cov = (products - out.T @ out - rest * torch.outer(shift, shift)) / (rest - 1)
+            side = Gaussian(mean + shift, cov, None)
+        distances.append(frechet(side, b, factor_b))
+    return distances
+
+
+def _noise(values: torch.Tensor) -> float:
+    """Eigenvalues up to this are rounding, whose square roots would add up to a visible error."""
+    return len(values) * torch.finfo(values.dtype).eps * max(float(values[-1]), 0.0)
+
+
+# -------------------------------------------------------------------------------- neighbours
+
+
+def nearest(x: NDArray[Any], k: int, among: NDArray[Any] | None = None) -> tuple[Floats, Ints]:
+    """Euclidean distance and row of the k nearest rows of `among` for every row of x, both [n, k].
+
+    Without `among` the neighbours are sought in x itself and a row is not its own neighbour.
+    Distances ascend; they are computed from differences, so equal rows are at distance 0 exactly.
+    """
+    rows = _tensor(x)
+    others = rows if among is None else _tensor(among)
+    available = len(others) - (among is None)
+    if not 1 <= k <= available:
+        raise ValueError(f"k = {k} neighbours asked of {available}")
+    distance = np.empty((len(rows), k))
+    index = np.empty((len(rows), k), dtype=np.int64)
+    for start, squared in _squared_distances(rows, others):
+        if among is None:
+            squared.diagonal(start).fill_(torch.inf)
+        near = squared.topk(k, dim=1, largest=False).indices
+        part = slice(start, start + len(squared))
+        exact = torch.stack([_apart(rows[part], others[near[:, j]]) for j in range(k)], dim=1)
+        order = exact.argsort(dim=1, stable=True)
+        distance[part] = _array(exact.gather(1, order))
+        index[part] = near.gather(1, order).cpu().numpy()
+    return distance, index
+
+
+@dataclass(frozen=True)
+class Balls:
+    """Which rows of x lie in which balls, as counts and as the pairs that one removal can change.
+
+    `held` int64 [n] counts the balls that hold a row, `holds` int64 [m] the rows in a ball;
+    `only_ball` [n] and `only_row` [m] name the single one where the count is 1, else -1. `shell`
+    int64 [m] counts rows between the inner and the outer radius of a ball; `shell_pairs` int64
+    [p, 2] lists those (row, ball) whose row lies in at most one ball.
+    """
+
+    held: Ints
+    holds: Ints
+    only_ball: Ints
+    only_row: Ints
+    shell: Ints
+    shell_pairs: Ints
+
+
+def balls(
+    x: NDArray[Any], centres: NDArray[Any], inner: Floats, outer: Floats, inclusive: bool
+) -> Balls:
+    """Membership of every row of x [n, d] in the balls around `centres` [m, d].
+
+    A row lies in ball j when its distance is ≤ inner[j] (inclusive) or < inner[j]; likewise for the
+    shell's outer radius. Distances close to a radius are recomputed from differences, so that ties
+    are ties.
+    """
+    rows, middles = _tensor(x), _tensor(centres)
+    n, m = len(rows), len(middles)
+    held, only_ball = np.zeros(n, dtype=np.int64), np.full(n, -1, dtype=np.int64)
+    holds, shell, last = (torch.zeros(m, dtype=torch.int64, device=rows.device) for _ in range(3))
+    pairs = [np.empty((0, 2), dtype=np.int64)]
+    for start, squared in _squared_distances(rows, middles):
+        part = rows[start : start + len(squared)]
+        inside = _within(squared, part, middles, _tensor(inner), inclusive)
+        between = _within(squared, part, middles, _tensor(outer), inclusive) & ~inside
+        count = inside.sum(1)
+        span = slice(start, start + len(part))
+        held[span] = count.cpu().numpy()
+        only_ball[span] = torch.where(count == 1, inside.int().argmax(1), -1).cpu().numpy()
+        numbers = torch.arange(start, start + len(part), device=rows.device)
+        last = torch.maximum(last, (inside * numbers[:, None]).amax(0))
+        holds += inside.sum(0)
+        shell += between.sum(0)
+        loose = (between & (count <= 1)[:, None]).nonzero().cpu().numpy()
+        pairs.append(loose + np.array([start, 0]))
+    only_row = torch.where(holds == 1, last, -1)
+    return Balls(
+        held=held,
+        holds=holds.cpu().numpy(),
+        only_ball=only_ball,
+        only_row=only_row.cpu().numpy(),
+        shell=shell.cpu().numpy(),
+        shell_pairs=np.concatenate(pairs),
+    )
+
+
+def _within(
+    squared: torch.Tensor,
+    part: torch.Tensor,
+    middles: torch.Tensor,
+    radius: torch.Tensor,
+    inclusive: bool,
+) -> torch.Tensor:
+    """Tile [t, m] of booleans: the row lies within the radius of the ball."""
+    inside = squared < radius.square()
+    width = _BORDER * (part.square().sum(1)[:, None] + middles.square().sum(1))
+    border = ((squared - radius.square()).abs() <= width).nonzero()
+    for pairs in border.split(max(1, TILE_BYTES // (8 * part.shape[1]))):
+        i, j = pairs.T
+        apart = _apart(part[i], middles[j])
+        inside[i, j] = apart <= radius[j] if inclusive else apart < radius[j]
+    return inside
+
+
+def _squared_distances(
+    rows: torch.Tensor, others: torch.Tensor
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Tiles [t, m] of squared distances with the row they start at, by ‖x‖² + ‖y‖² − 2xy."""
+    lengths = others.square().sum(1)
+    step = max(1, TILE_BYTES // (8 * max(1, len(others))))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        squared = torch.addmm(lengths.expand(len(part), -1), part, others.T, alpha=-2.0)
+        yield start, squared.add_(part.square().sum(1)[:, None]).clamp_(min=0.0)
+
+
+def _apart(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    return (a - b).square().sum(-1).sqrt()
+
+
+# ----------------------------------------------------------------------------------- kernels
+
+
+@dataclass(frozen=True)
+class KernelSums:
+    """Sums of a kernel matrix: over each row [n], over each column [m], and of all its squares."""
+
+    rows: Floats
+    columns: Floats
+    squares: float
+
+
+def polynomial_kernel_sums(x: NDArray[Any], y: NDArray[Any] | None = None) -> KernelSums:
+    """Sums of k(x, y) = (x·y/d + 1)³ over all pairs; without y over the pairs i ≠ j of x."""
+    rows = _tensor(x)
+    others = rows if y is None else _tensor(y)
+    row_sums = np.empty(len(rows))
+    columns = torch.zeros(len(others), dtype=torch.float64, device=others.device)
+    squares = 0.0
+    step = max(1, TILE_BYTES // (8 * max(1, len(others))))
+    for start in range(0, len(rows), step):
+        kernel = polynomial_kernel(rows[start : start + step], others)
+        if y is None:
+            kernel.diagonal(start).zero_()
+        row_sums[start : start + step] = _array(kernel.sum(1))
+        columns += kernel.sum(0)
+        squares += float(kernel.square().sum())
+    return KernelSums(row_sums, _array(columns), squares)
+
+
+def polynomial_mmd(x: NDArray[Any], y: NDArray[Any]) -> float:
+    """Unbiased squared MMD of two samples of equal size m under (x·y/d + 1)³.
+
+    Diagonals are left out of the two inner matrices, the cross matrix is whole.
+    """
+    m, a, b = len(x), _tensor(x), _tensor(y)
+    total = polynomial_kernel(a, b).sum() * (2 / (m * m))
+    for side in (a, b):
+        kernel = polynomial_kernel(side, side)
+        total -= (kernel.sum() - kernel.trace()) / (m * (m - 1))
+    return -float(total)
+
+
+def polynomial_kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """(a·b/d + 1)³ for all pairs of rows."""
+    base = (a @ b.T).div_(a.shape[1]).add_(1.0)
+    return base * base * base
+
+
+def _tensor(x: NDArray[Any]) -> torch.Tensor:
+    return torch.as_tensor(np.asarray(x, dtype=np.float64)).to(_device.get())
+
+
+def _array(x: torch.Tensor) -> Floats:
+    return x.cpu().numpy()

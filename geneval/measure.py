@@ -1,0 +1,218 @@
+"""From a plan and its inputs to metric results: every measurement, group by group.
+
+A metric that is undefined on its input yields values with a problem; one that crashes is reported
+as failed with the error, and the others go on.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import numpy as np
+
+from geneval.engine.inputs import Inputs, Scope
+from geneval.engine.progress import Progress
+from geneval.extractors.extractor import FeatureExtractor, layer_of
+from geneval.metric import Need, Undefined
+from geneval.plan import Measurement, Plan
+from geneval.resample import Context, lowest_hashed
+from geneval.result import MetricResult, evidence_note
+from geneval.signature import Digest, Scalar, Signature, digest
+from geneval.value import (
+    Estimate,
+    Evidence,
+    OutputSpec,
+    Role,
+    Value,
+    address_of,
+    measured_fields,
+)
+
+EvidenceByRole = Mapping[Role, Evidence]
+
+
+class Measuring:
+    """The measurements of one run, in plan order; evidence is collected by address."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        inputs: Inputs,
+        extractors: Mapping[str, FeatureExtractor],
+        fingerprints: Mapping[Role, Digest],
+    ) -> None:
+        self.plan = plan
+        self.inputs = inputs
+        self.extractors = extractors
+        self.fingerprints = fingerprints
+        self.context = Context(plan.suite.seed, plan.suite.confidence)
+        self.evidence: dict[str, EvidenceByRole] = {}
+        self.seconds: dict[str, float] = {}
+        self._values: dict[str, Value] = {}
+
+    def run(self, progress: Progress) -> tuple[MetricResult, ...]:
+        """All metric results."""
+        progress.start("metrics", len(self.plan.measurements))
+        results = []
+        for measurement in self.plan.measurements:
+            started = time.perf_counter()
+            results.append(self._result(measurement))
+            self.seconds[measurement.key] = time.perf_counter() - started
+            progress.advance(1)
+        progress.finish()
+        return tuple(results)
+
+    def _result(self, measurement: Measurement) -> MetricResult:
+        reason, values = "", list[Value]()
+        try:
+            for at, scope in self._scopes(measurement):
+                values += self._measured(measurement, at, scope)
+        except Exception as error:  # a metric that crashes must not take the others with it
+            reason = f"{type(error).__name__}: {error}"
+        problems = [f"{value.address}: {value.problem}" for value in values if value.problem]
+        spec = measurement.entry.spec
+        return MetricResult(
+            key=measurement.key,
+            metric=spec.name,
+            chapter=spec.chapter,
+            outputs=measurement.outputs,
+            status="failed" if reason or problems else "ok",
+            reason=reason or "; ".join(problems),
+            values=tuple(values),
+            optional=measurement.entry.optional,
+        )
+
+    def _measured(
+        self, measurement: Measurement, at: Mapping[str, str], scope: Scope
+    ) -> Iterator[Value]:
+        """The values of one measurement within one scope."""
+        spec, options = measurement.entry.spec, measurement.entry.options
+        estimates = self._undefined(measurement, scope)
+        if estimates is None:
+            given = {
+                name: self._input(need, measurement, scope)
+                for name, need in measurement.needs.items()
+            }
+            estimates = spec.measure(given, self.context, options)
+        for estimate, output in zip(estimates, spec.outputs, strict=True):
+            yield self._value(measurement, estimate, output, at)
+
+    def _undefined(self, measurement: Measurement, scope: Scope) -> list[Estimate] | None:
+        """Estimates with a problem when the inputs cannot be had at all, else None."""
+        spec = measurement.entry.spec
+        counts: dict[Role, int | None] = {}
+        problem = ""
+        for role in measurement.roles:
+            good = self.inputs.good(role)
+            n = len(set(good) & scope.ids[role]) if role in scope.ids else len(good)
+            counts[role] = n
+            if n == 0 or (role is Role.GENERATED and n < spec.min_n):
+                problem = f"{n} {role} samples, {spec.name} needs at least {max(spec.min_n, 1)}"
+        if not problem:
+            try:
+                for need in measurement.needs.values():
+                    if need.kind in ("neighbours", "values"):
+                        self._input(need, measurement, scope)
+            except Undefined as reason:
+                problem = str(reason)
+        if not problem:
+            return None
+        return [Estimate(output=o.name, problem=problem, n=counts) for o in spec.outputs]
+
+    def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:
+        if need.kind == "values":
+            return {address: self._earlier(address) for address in need.of}
+        return self.inputs.get(need, measurement.extractor, scope)
+
+    def _earlier(self, address: str) -> tuple[Value, EvidenceByRole]:
+        """A value that another metric of the suite produced, with its evidence."""
+        canonical = self.plan.book.resolve(address)
+        if canonical not in self._values:
+            raise Undefined(f"{canonical} was not produced")
+        return self._values[canonical], self.evidence.get(canonical, {})
+
+    def _value(
+        self,
+        measurement: Measurement,
+        estimate: Estimate,
+        output: OutputSpec,
+        at: Mapping[str, str],
+    ) -> Value:
+        key, metric = measurement.key, measurement.entry.metric
+        everywhere = {**estimate.at, **at}
+        address = address_of(key, metric, output.name, everywhere)
+        notes = {role: evidence_note(e, address) for role, e in estimate.evidence.items()}
+        if estimate.evidence:
+            self.evidence[address] = estimate.evidence
+        inputs = {str(role): self.fingerprints[role] for role in measurement.roles}
+        value = Value(
+            **{**measured_fields(estimate), "at": everywhere},
+            address=address,
+            key=key,
+            metric=metric,
+            spec=output,
+            signature=self._signature(measurement, estimate),
+            inputs=digest({"sets": inputs, "n": measurement.entry.n}),
+            evidence=notes,
+        )
+        self._values[address] = value
+        return value
+
+    def _signature(self, measurement: Measurement, estimate: Estimate) -> Signature:
+        """The declared fields of a value, in the order they are printed."""
+        spec, options = measurement.entry.spec, measurement.entry.options
+        fields: list[tuple[str, Scalar]] = [("metric", spec.name)]
+        layers = dict.fromkeys(need.layer for need in measurement.needs.values() if need.layer)
+        if layers:
+            extractor = self.extractors[measurement.extractor]
+            names = [layer_of(extractor, role) for role in layers]
+            identity = dict(extractor.identity)
+            fields += [("ext", identity.pop("ext")), ("weights", identity.pop("weights", None))]
+            fields += [("layer", "+".join(name for name in names if name)), *identity.items()]
+        for role in measurement.roles:
+            fields += sorted(self.inputs.samples(role).conventions.items())
+        fields += [(name, _scalar(value)) for name, value in options.items()]
+        fields += list(spec.conventions.items())
+        if measurement.entry.by:
+            fields.append(("by", measurement.entry.by))
+        if spec.n_match != "any":
+            fields.append(("n", estimate.n.get(Role.GENERATED)))
+        short = {Role.REFERENCE: "ref", Role.TRAIN: "train"}
+        fields += [(short[r], self.fingerprints[r]) for r in measurement.roles if r in short]
+        fields.append(("v", spec.version))
+        return Signature(tuple(fields), exact_n=spec.n_match == "exact")
+
+    def _scopes(self, measurement: Measurement) -> list[tuple[dict[str, str], Scope]]:
+        """The groups of `by`, within the first n; one nameless scope when neither is set."""
+        entry = measurement.entry
+        limited: dict[Role, frozenset[str]] = {}
+        if entry.n is not None and Role.GENERATED in measurement.roles:
+            good = self.inputs.good(Role.GENERATED)
+            rows = lowest_hashed(good, entry.n)
+            limited = {Role.GENERATED: frozenset(np.array(good, dtype=object)[rows])}
+        name = f"n={entry.n}" if limited else ""
+        if entry.by is None:
+            return [({}, Scope(name, limited))]
+        members: dict[str, dict[Role, set[str]]] = {}
+        for role in measurement.roles:
+            samples = self.inputs.samples(role)
+            for sample, group in zip(samples.ids, samples.column(entry.by), strict=True):
+                if role not in limited or sample in limited[role]:
+                    members.setdefault(str(group), {}).setdefault(role, set()).add(sample)
+        return [
+            (
+                {entry.by: group},
+                Scope(
+                    f"{name}|{entry.by}={group}",
+                    {r: frozenset(by_role.get(r, ())) for r in measurement.roles},
+                ),
+            )
+            for group, by_role in sorted(members.items())
+        ]
+
+
+def _scalar(value: Any) -> Scalar:
+    """An option as a signature field: lists are joined."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else value

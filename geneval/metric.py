@@ -1,0 +1,243 @@
+"""How a metric is declared and found: `@metric`, its needs, and the one registry.
+
+A metric is a pure function of what it needs (arrays in, estimates out) with typed keyword options.
+Direction, range and unit of its outputs stand in its declaration and nowhere else.
+"""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from importlib.metadata import entry_points
+from types import SimpleNamespace
+from typing import Any, Literal
+
+import numpy as np
+
+from geneval.errors import UsageError, unknown
+from geneval.options import Option, checked, declared
+from geneval.resample import Context
+from geneval.signature import Scalar
+from geneval.value import Estimate, OutputSpec, Role
+
+Kind = Literal["features", "moments", "logits", "labels", "neighbours", "fields", "values"]
+LabelSource = Literal["given", "predicted"]
+Compute = Callable[..., Sequence[Estimate]]
+Example = Callable[[np.random.Generator, float], Mapping[str, Any]]
+RANGE_SLACK = 1e-9  # rounding that may carry a number past an end of its declared range
+
+
+class Undefined(Exception):  # noqa: N818 (a state of the metric, not a mistake)
+    """Raised by a metric whose value is not defined on its input; the sentence says what to do."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """One thing a metric asks for. Which fields matter follows from `kind`.
+
+    features, moments, logits: `role`, and the extractor of the measurement unless `extractor` names
+    one; `or_moments` accepts a role that is known by its moments only. neighbours: also `k`.
+    labels: `role` and `source`. fields: `role` and `columns`. values: addresses in `of`, delivered
+    with their evidence.
+    """
+
+    kind: Kind
+    role: Role = Role.GENERATED
+    extractor: str | None = None
+    or_moments: bool = False
+    k: int = 0
+    source: LabelSource = "given"
+    columns: tuple[str, ...] = ()
+    of: tuple[str, ...] = ()
+
+    @property
+    def layer(self) -> Literal["features", "logits"] | None:
+        """The extractor layer role this need is computed from, if any."""
+        if self.kind in ("features", "moments", "neighbours"):
+            return "features"
+        if self.kind == "logits" or (self.kind == "labels" and self.source == "predicted"):
+            return "logits"
+        return None
+
+
+def features(role: str, *, or_moments: bool = False, extractor: str | None = None) -> Need:
+    """Features of a role; with `or_moments` also a role of which only the moments are known."""
+    return Need("features", Role(role), extractor, or_moments)
+
+
+def logits(role: str) -> Need:
+    """Logits of a role, with the label names of their columns."""
+    return Need("logits", Role(role))
+
+
+def neighbours(role: str, k: int) -> Need:
+    """The k nearest neighbours of every sample within its own role."""
+    return Need("neighbours", Role(role), k=k)
+
+
+def labels(role: str, source: LabelSource) -> Need:
+    """Class labels of a role, as given with the samples or predicted by the extractor."""
+    return Need("labels", Role(role), source=source)
+
+
+def fields(role: str, *columns: str) -> Need:
+    """Plain columns of a role."""
+    return Need("fields", Role(role), columns=columns)
+
+
+def values(*addresses: str) -> Need:
+    """Values that other metrics of the suite have produced, with their evidence."""
+    return Need("values", of=addresses)
+
+
+@dataclass(frozen=True)
+class MetricSpec:
+    """A registered metric. `identity` and `symmetric` declare properties that tests hold it to.
+
+    `conventions` are choices that no option sets and that stand in the signature (ddof, tie rule);
+    `identity` maps outputs to their value on identical generated and reference samples;
+    `min_n` is the least number of generated samples; `n_match` says how far n may differ in a
+    comparison; `example(rng, damage)` makes healthy (0) to ruined (1) inputs for the tests.
+    """
+
+    name: str
+    version: int
+    outputs: tuple[OutputSpec, ...]
+    needs_of: Callable[[Any], Mapping[str, Need]]
+    compute: Compute
+    min_n: int
+    n_match: Literal["any", "close", "exact"]
+    paper: str
+    example: Example
+    conventions: Mapping[str, Scalar] = field(default_factory=dict)
+    identity: Mapping[str, float] = field(default_factory=dict)
+    symmetric: tuple[str, ...] = ()
+
+    @property
+    def chapter(self) -> str:
+        """The folder the metric lives in, which reports use as its chapter."""
+        module = self.compute.__module__
+        return module.split(".")[-2] if module.startswith("geneval.metrics.") else "other"
+
+    @property
+    def documentation(self) -> str:
+        """The docstring of the metric's file."""
+        return inspect.getdoc(inspect.getmodule(self.compute)) or ""
+
+    @property
+    def options(self) -> tuple[Option, ...]:
+        """The typed options a suite may set."""
+        return declared(self.compute)
+
+    def check_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """All options, the given ones validated; raises `UsageError`."""
+        return checked(f"metric {self.name}", self.compute, given)
+
+    def needs(self, options: Mapping[str, Any]) -> Mapping[str, Need]:
+        """What the metric asks for under these (complete) options, by parameter name."""
+        return self.needs_of(SimpleNamespace(**options))
+
+    def measure(
+        self, inputs: Mapping[str, Any], context: Context, options: Mapping[str, Any]
+    ) -> list[Estimate]:
+        """The estimates, one per output in declared order; what is undefined becomes a problem."""
+        wants = inspect.signature(self.compute).parameters
+        given = dict(inputs) | ({"context": context} if "context" in wants else {})
+        try:
+            estimates = {e.output: e for e in self.compute(**given, **options)}
+        except Undefined as reason:
+            return [Estimate(output=o.name, problem=str(reason)) for o in self.outputs]
+        if set(estimates) != {o.name for o in self.outputs}:
+            raise AssertionError(f"{self.name} returned {sorted(estimates)}")
+        return [_in_range(estimates[o.name], o) for o in self.outputs]
+
+
+def _in_range(estimate: Estimate, spec: OutputSpec) -> Estimate:
+    if estimate.number is None:
+        return estimate
+    slack = RANGE_SLACK * max(1.0, abs(estimate.number))
+    if estimate.number - slack in spec or estimate.number + slack in spec:
+        return estimate
+    problem = f"{estimate.number:g} lies outside {spec.name}'s range {spec.range}"
+    return Estimate(output=estimate.output, problem=problem, n=estimate.n, at=estimate.at)
+
+
+_registry: dict[str, MetricSpec] = {}
+
+
+def metric(
+    name: str,
+    *,
+    version: int,
+    outputs: Sequence[OutputSpec],
+    needs: Callable[[Any], Mapping[str, Need]],
+    example: Example,
+    min_n: int = 2,
+    n_match: Literal["any", "close", "exact"] = "close",
+    paper: str = "",
+    conventions: Mapping[str, Scalar] | None = None,
+    identity: Mapping[str, float] | None = None,
+    symmetric: Sequence[str] = (),
+) -> Callable[[Compute], Compute]:
+    """Register the decorated function as the metric `name`."""
+
+    def register(compute: Compute) -> Compute:
+        if name in _registry and _registry[name].compute.__module__ != compute.__module__:
+            raise ValueError(f"metric {name!r} is registered by two modules")
+        _registry[name] = MetricSpec(
+            name=name,
+            version=version,
+            outputs=tuple(outputs),
+            needs_of=needs,
+            compute=compute,
+            min_n=min_n,
+            n_match=n_match,
+            paper=paper,
+            example=example,
+            conventions=conventions or {},
+            identity=identity or {},
+            symmetric=tuple(symmetric),
+        )
+        return compute
+
+    return register
+
+
+@cache
+def _load_all() -> tuple[str, ...]:
+    """Import every module of `geneval.metrics` and every plug-in once; name broken plug-ins."""
+    import geneval.metrics
+
+    for module in pkgutil.walk_packages(geneval.metrics.__path__, "geneval.metrics."):
+        importlib.import_module(module.name)
+    broken = []
+    for point in entry_points(group="geneval.metrics"):
+        try:
+            point.load()
+        except Exception as error:  # a stranger's plug-in must not take the harness down with it
+            owner = point.dist.name if point.dist else "unknown distribution"
+            broken.append(f"plug-in {point.name} of {owner} does not load: {error}")
+    return tuple(broken)
+
+
+def all_metrics() -> Mapping[str, MetricSpec]:
+    """Every registered metric by name."""
+    _load_all()
+    return dict(sorted(_registry.items()))
+
+
+def broken_plugins() -> tuple[str, ...]:
+    """A sentence for each metric plug-in that could not be loaded."""
+    return _load_all()
+
+
+def find_metric(name: str) -> MetricSpec:
+    """The metric of that name; raises `UsageError` with the nearest one."""
+    known = all_metrics()
+    if name not in known:
+        raise UsageError(unknown("metric", name, known))
+    return known[name]

@@ -1,0 +1,63 @@
+"""Typed keyword options of a function: what a suite may set, checked once and for all.
+
+Metrics and extractors declare their options as keyword-only parameters with a default; the types
+are checked strictly (a string is never a number) and an unknown name offers the nearest one.
+"""
+
+from __future__ import annotations
+
+import inspect
+import typing
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+from geneval.errors import UsageError, unknown
+
+
+@dataclass(frozen=True)
+class Option:
+    """One declared option: its default and its type as written."""
+
+    name: str
+    default: Any
+    type: Any
+
+    def described(self) -> str:
+        """`k: int = 3`, for listings."""
+        name = getattr(self.type, "__name__", None)
+        shown = name if name and not typing.get_args(self.type) else str(self.type)
+        return f"{self.name}: {shown.replace('typing.', '')} = {self.default!r}"
+
+
+@cache
+def declared(function: Callable[..., Any]) -> tuple[Option, ...]:
+    """The keyword-only parameters of `function` that have a default."""
+    hints = typing.get_type_hints(function)
+    parameters = inspect.signature(function).parameters.values()
+    return tuple(
+        Option(p.name, p.default, hints.get(p.name, Any))
+        for p in parameters
+        if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
+    )
+
+
+def checked(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """All options of `function`, the given ones validated; raises `UsageError` naming `what`."""
+    from pydantic import TypeAdapter, ValidationError
+
+    options = {option.name: option for option in declared(function)}
+    values = {name: option.default for name, option in options.items()}
+    for name, value in given.items():
+        if name not in options:
+            raise UsageError(f"{what}: {unknown('option', name, options)}")
+        try:
+            values[name] = TypeAdapter(options[name].type).validate_python(value, strict=True)
+        except ValidationError as error:
+            reason = error.errors()[0]["msg"]
+            raise UsageError(
+                f"{what}: option {name} = {value!r} does not fit `{options[name].described()}`: "
+                f"{reason.lower()}"
+            ) from None
+    return values

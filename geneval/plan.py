@@ -1,0 +1,247 @@
+"""The plan: what a suite asks of these sample sets, derived before any work is done.
+
+A pure function of suite, facts about the sets, and declared extractors. It merges equal needs into
+one pass per role, orders measurements by what they read of each other, and refuses what cannot be
+done with a sentence that says what to give.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from geneval.errors import UsageError, unknown
+from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
+from geneval.metric import Need
+from geneval.samples.sampleset import FieldType
+from geneval.suite import ExtractorChoice, MetricEntry, Suite
+from geneval.value import AddressBook, Role, parse_address
+
+_GIVE = {
+    Role.GENERATED: "--samples PATH, or --checkpoint PATH --adapter NAME",
+    Role.REFERENCE: "--reference PATH",
+    Role.TRAIN: "--train PATH",
+}
+
+
+@dataclass(frozen=True)
+class SetFacts:
+    """What the plan needs to know of a sample set, without reading a sample."""
+
+    name: str
+    n: int
+    fields: Mapping[str, FieldType]
+    labels: frozenset[str] = frozenset()
+    requested_labels: bool = False
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One reading of one role: the layers wanted of each extractor, by the extractor's key."""
+
+    role: Role
+    n: int
+    layers: Mapping[str, tuple[str, ...]]
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One metric with its needs and the key of the extractor they are computed with."""
+
+    entry: MetricEntry
+    needs: Mapping[str, Need]
+    extractor: str
+
+    @property
+    def key(self) -> str:
+        """Its key in addresses."""
+        return self.entry.key
+
+    @property
+    def outputs(self) -> tuple[str, ...]:
+        """Names of its outputs."""
+        return tuple(output.name for output in self.entry.spec.outputs)
+
+    @property
+    def roles(self) -> tuple[Role, ...]:
+        """The roles it reads, in the order of `Role`."""
+        read = {need.role for need in self.needs.values() if need.kind != "values"}
+        return tuple(role for role in Role if role in read)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Passes, then measurements in dependency order."""
+
+    suite: Suite
+    passes: tuple[Pass, ...]
+    measurements: tuple[Measurement, ...]
+
+    @property
+    def book(self) -> AddressBook:
+        """Every address the plan can produce."""
+        return AddressBook(tuple((m.key, m.entry.metric, m.outputs) for m in self.measurements))
+
+    @property
+    def widest(self) -> dict[tuple[Role, str], int]:
+        """The most neighbours wanted of each role and extractor: one sweep serves all."""
+        widest: dict[tuple[Role, str], int] = {}
+        for measurement in self.measurements:
+            for need in measurement.needs.values():
+                if need.kind == "neighbours":
+                    place = (need.role, need.extractor or measurement.extractor)
+                    widest[place] = max(widest.get(place, 0), need.k)
+        return widest
+
+
+def chosen_extractors(suite: Suite) -> dict[str, ExtractorChoice]:
+    """Every extractor the suite names, by key, the suite's own first."""
+    choices = [suite.extractor, *(e.extractor for e in suite.metrics if e.extractor)]
+    return {choice.key: choice for choice in choices}
+
+
+def make_plan(
+    suite: Suite,
+    sets: Mapping[Role, SetFacts],
+    extractors: Mapping[str, FeatureExtractor],
+) -> Plan:
+    """The plan; raises `UsageError` for what is impossible."""
+    measurements = []
+    for entry in suite.metrics:
+        choice = entry.extractor or suite.extractor
+        needs = entry.spec.needs(entry.options)
+        measurement = Measurement(entry, needs, choice.key)
+        where = suite.at("metrics", entry.key)
+        for need in needs.values():
+            _check(need, measurement, sets, extractors, where)
+        _check_groups(measurement, sets, where)
+        measurements.append(measurement)
+    ordered = _ordered(measurements)
+    passes = tuple(
+        Pass(role, sets[role].n, _layers(role, ordered, extractors))
+        for role in Role
+        if role in sets
+    )
+    return Plan(suite, passes, ordered)
+
+
+def _check(
+    need: Need,
+    measurement: Measurement,
+    sets: Mapping[Role, SetFacts],
+    extractors: Mapping[str, FeatureExtractor],
+    where: str,
+) -> None:
+    key = measurement.key
+    if need.kind == "values":
+        return
+    if need.role not in sets:
+        raise UsageError(f"{where}{key} needs {need.role} samples: give {_GIVE[need.role]}")
+    facts = sets[need.role]
+    if need.layer:
+        _check_layer(need.layer, extractors[need.extractor or measurement.extractor], key, where)
+    if need.kind == "labels":
+        _check_labels(need, measurement, facts, extractors, where)
+    for column in need.columns:
+        if column not in facts.fields:
+            raise UsageError(
+                f"{where}{key}: {facts.name}: {unknown('field', column, facts.fields)}"
+            )
+
+
+def _check_layer(layer: LayerRole, extractor: FeatureExtractor, key: str, where: str) -> None:
+    if layer_of(extractor, layer) is None:
+        name = extractor.identity["ext"]
+        raise UsageError(
+            f"{where}{key} needs {layer}, which the extractor {name} does not have; it has "
+            f"{', '.join(extractor.layers)}"
+        )
+
+
+def _check_labels(
+    need: Need,
+    measurement: Measurement,
+    facts: SetFacts,
+    extractors: Mapping[str, FeatureExtractor],
+    where: str,
+) -> None:
+    key, extractor = measurement.key, extractors[measurement.extractor]
+    if need.source == "predicted":
+        if extractor.labels is None:
+            name = extractor.identity["ext"]
+            raise UsageError(f"{where}{key}: the extractor {name} has no class names to predict")
+        return
+    if "label" not in facts.fields:
+        raise UsageError(
+            f"{where}{key} needs labelled {need.role} samples, but {facts.name} has no labels "
+            "(sub-folders, a metadata file with a label column, or arr_1 of an npz)"
+        )
+    if need.role is Role.GENERATED and facts.requested_labels:
+        raise UsageError(
+            f"{where}{key}: the labels of {facts.name} are those that were asked for; what was "
+            "drawn needs `labels: predicted`"
+        )
+    predicts = any(
+        n.kind == "labels" and n.source == "predicted" for n in measurement.needs.values()
+    )
+    if predicts and extractor.labels is not None:
+        strays = sorted(facts.labels - set(extractor.labels.names))
+        if strays:
+            raise UsageError(
+                f"{where}{key}: the label {strays[0]!r} of {facts.name} is none that the extractor "
+                f"{extractor.identity['ext']} predicts ({', '.join(extractor.labels.names)})"
+            )
+
+
+def _check_groups(measurement: Measurement, sets: Mapping[Role, SetFacts], where: str) -> None:
+    column = measurement.entry.by
+    for role in measurement.roles if column else ():
+        if column not in sets[role].fields:
+            reason = unknown("column", str(column), sets[role].fields)
+            raise UsageError(f"{where}{measurement.key}: by: {sets[role].name}: {reason}")
+
+
+def _ordered(measurements: list[Measurement]) -> tuple[Measurement, ...]:
+    """The measurements, each after those whose values it reads."""
+    book = AddressBook(tuple((m.key, m.entry.metric, m.outputs) for m in measurements))
+    by_key = {m.key: m for m in measurements}
+    ordered: dict[str, Measurement] = {}
+
+    def place(measurement: Measurement, waiting: tuple[str, ...]) -> None:
+        if measurement.key in waiting:
+            raise UsageError(f"metrics read each other's values: {' → '.join(waiting)}")
+        for need in measurement.needs.values():
+            for address in need.of:
+                source = _source(book, address, measurement.key)
+                place(by_key[source], (*waiting, measurement.key))
+        ordered.setdefault(measurement.key, measurement)
+
+    for measurement in measurements:
+        place(measurement, ())
+    return tuple(ordered.values())
+
+
+def _source(book: AddressBook, address: str, reader: str) -> str:
+    try:
+        name, _ = parse_address(book.resolve(address))
+    except LookupError as error:
+        raise UsageError(f"{reader} reads a value that the suite does not have: {error}") from None
+    return name.split(".")[0]
+
+
+def _layers(
+    role: Role, measurements: tuple[Measurement, ...], extractors: Mapping[str, FeatureExtractor]
+) -> dict[str, tuple[str, ...]]:
+    """The layers wanted of each extractor for a role; unlikeness always comes along."""
+    wanted: dict[str, list[str]] = {}
+    for measurement in measurements:
+        for need in measurement.needs.values():
+            if need.role is not role or need.layer is None:
+                continue
+            name = need.extractor or measurement.extractor
+            roles: tuple[LayerRole, ...] = (need.layer, "unlikeness")
+            for layer_role in roles:
+                layer = layer_of(extractors[name], layer_role)
+                if layer and layer not in wanted.setdefault(name, []):
+                    wanted[name].append(layer)
+    return {name: tuple(layers) for name, layers in wanted.items()}

@@ -1,0 +1,133 @@
+"""Intervals, jackknife and bootstrap, all on explicit generators.
+
+Randomness is a function of the run's seed and a named stream, never of global state, position in a
+folder or Python's salted `hash`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from statistics import NormalDist
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geneval.value import Ids, Interval
+
+Target = Literal["population", "at_n"]
+
+
+@dataclass(frozen=True)
+class Context:
+    """What a metric may know of the run: its seed and the level of its intervals."""
+
+    seed: int = 0
+    level: float = 0.95
+
+    def generator(self, stream: str) -> np.random.Generator:
+        """A generator of its own for the named stream, from sha256(run seed, stream)."""
+        material = hashlib.sha256(f"{self.seed}\0{stream}".encode()).digest()
+        return np.random.default_rng(int.from_bytes(material, "big"))
+
+    def blocks(self, ids: Ids, count: int) -> NDArray[np.int64]:
+        """A block number [n] for every id: `count` blocks of equal size (within one).
+
+        Blocks follow the rank of sha256(seed, id), so a folder sorted by class is not cut by class.
+        """
+        order = np.argsort([_hashed(self.seed, i) for i in ids], kind="stable")
+        block = np.empty(len(ids), dtype=np.int64)
+        block[order] = np.arange(len(ids)) % count
+        return block
+
+    def interval(
+        self,
+        number: float,
+        se: float,
+        method: str,
+        target: Target,
+        range_: tuple[float | None, float | None] = (None, None),
+    ) -> Interval:
+        """Number ± z·se at the run's level, cut at the ends of the output's range."""
+        half = quantile(self.level) * se
+        low, high = number - half, number + half
+        low = low if range_[0] is None else min(max(low, range_[0]), number)
+        high = high if range_[1] is None else max(min(high, range_[1]), number)
+        return Interval(float(low), float(high), self.level, method, target)
+
+
+def quantile(level: float) -> float:
+    """Two-sided standard normal quantile: 1.959964 for a level of 0.95."""
+    return NormalDist().inv_cdf(0.5 + level / 2)
+
+
+def lowest_hashed(ids: Ids, n: int) -> NDArray[np.int64]:
+    """Rows of the n ids with the lowest SHA-256, in canonical order: a subset free of position."""
+    order = sorted(range(len(ids)), key=lambda row: _hashed(0, ids[row]))
+    return np.array(sorted(order[:n]), dtype=np.int64)
+
+
+def wilson(successes: float, n: float, level: float, target: Target) -> Interval:
+    """Wilson score interval of a proportion (Wilson 1927): inside [0, 1], sound at 0 and n."""
+    z2 = quantile(level) ** 2
+    p = successes / n
+    centre = (p + z2 / (2 * n)) / (1 + z2 / n)
+    half = math.sqrt(z2 * (p * (1 - p) / n + z2 / (4 * n * n))) / (1 + z2 / n)
+    low, high = min(max(centre - half, 0.0), p), max(min(centre + half, 1.0), p)
+    return Interval(low, high, level, "wilson", target)
+
+
+def proportion_interval(
+    scores: NDArray[np.float64], influence: NDArray[np.float64], level: float, method: str
+) -> Interval:
+    """Interval at n of a share that is the mean of `scores` [n] and also moved by another set.
+
+    `influence` [m] is that of the other set. Wilson's interval at the effective sample size
+    p(1−p)/SE², which stays inside [0, 1]; at 0, at 1 and without spread it is that of n.
+    """
+    p, n = float(scores.mean()), len(scores)
+    variance = standard_error(scores) ** 2 + standard_error(influence) ** 2
+    effective = min(p * (1 - p) / variance, n) if variance > 0 and 0 < p < 1 else float(n)
+    interval = wilson(p * effective, effective, level, "at_n")
+    return Interval(interval.low, interval.high, level, method, "at_n")
+
+
+def jackknife_bias(value: float, left_out: Sequence[float]) -> float:
+    """The delete-a-block estimate of bias, (K − 1)(mean of the left-out values − value).
+
+    Quenouille (1956); blocks must be of equal size within rounding.
+    """
+    return (len(left_out) - 1) * (float(np.mean(left_out)) - value)
+
+
+def standard_error(influence: NDArray[np.float64]) -> float:
+    """Standard error of a statistic from the influence [n] of its samples."""
+    return float(np.std(influence, ddof=1) / math.sqrt(len(influence)))
+
+
+def bootstrap(
+    counts: Sequence[NDArray[np.int64]],
+    statistic: Callable[..., float],
+    rng: np.random.Generator,
+    resamples: int = 1000,
+) -> NDArray[np.float64]:
+    """Values [resamples] of a statistic of class counts, each side redrawn multinomially."""
+    draws = [rng.multinomial(c.sum(), c / c.sum(), size=resamples) for c in counts]
+    return np.array([statistic(*rows) for rows in zip(*draws, strict=True)])
+
+
+def holm(p_values: Sequence[float]) -> list[float]:
+    """Holm's (1979) step-down adjusted p-values, in the order given."""
+    adjusted = [0.0] * len(p_values)
+    running = 0.0
+    for rank, i in enumerate(sorted(range(len(p_values)), key=lambda i: p_values[i])):
+        running = max(running, min(1.0, (len(p_values) - rank) * p_values[i]))
+        adjusted[i] = running
+    return adjusted
+
+
+def _hashed(seed: int, text: str) -> bytes:
+    return hashlib.sha256(f"{seed}\0{text}".encode()).digest()

@@ -1,0 +1,328 @@
+"""One run: prepare (plan and check), then execute (passes, metrics, verdicts, directory)."""
+
+from __future__ import annotations
+
+import datetime
+import platform
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from geneval import linalg
+from geneval.checkpoint import GeneratedSet
+from geneval.engine.extract import PassWork
+from geneval.engine.inputs import Inputs
+from geneval.engine.local import run_pass
+from geneval.engine.progress import Progress, Silent
+from geneval.errors import ExitCode, SampleError, UsageError
+from geneval.extractors.extractor import FeatureExtractor, build_extractor
+from geneval.gate import Gate, read_gates
+from geneval.ledger import Ledger
+from geneval.measure import Measuring
+from geneval.metric import all_metrics
+from geneval.plan import Plan, SetFacts, chosen_extractors, make_plan
+from geneval.result import Document, Result, SetNote, Subject, SuiteNote, write_result
+from geneval.rundir import (
+    Writer,
+    new_run_directory,
+    write_kept,
+    write_media,
+    write_samples,
+)
+from geneval.samples.sampleset import SampleSet, Subset, fingerprint
+from geneval.suite import Suite
+from geneval.value import Role
+from geneval.verdict import Judgement, judge, load_baselines, write_judgement
+
+_PACKAGES = ("geneval", "numpy", "scipy", "torch", "pillow", "safetensors", "scikit-learn")
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run that is ready: everything has been checked that can be checked without work."""
+
+    suite: Suite
+    plan: Plan
+    gates: tuple[Gate, ...]
+    sets: Mapping[Role, SampleSet]
+    extractors: Mapping[str, FeatureExtractor]
+    ledger: Ledger
+    device: str
+    subject: Subject
+    partial: int | None = None
+    workers: int = 0
+    origin: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What a run left: the result, the judgement on it, and the directory if one was written."""
+
+    result: Result
+    judgement: Judgement
+    directory: Path | None
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """The judgement's."""
+        return self.judgement.exit_code
+
+
+def prepare(
+    suite: Suite,
+    sets: Mapping[Role, SampleSet],
+    ledger: Ledger,
+    *,
+    subject: Subject,
+    device: str = "cpu",
+    limit: int | None = None,
+    workers: int = 0,
+    origin: Mapping[str, Any] | None = None,
+) -> Job:
+    """Build extractors, plan, and read the gates; raises before any sample is read.
+
+    A `subject` without a digest gets the fingerprint of its samples.
+    """
+    wanted = {
+        Role.GENERATED: suite.samples.n,
+        Role.REFERENCE: suite.reference.n if suite.reference else None,
+        Role.TRAIN: suite.train.n if suite.train else None,
+    }
+    limited = {}
+    for role in (role for role in Role if role in sets):
+        bounds = [n for n in (wanted[role], limit) if n is not None]
+        limited[role] = Subset.lowest(sets[role], min(bounds)) if bounds else sets[role]
+    extractors = {
+        key: build_extractor(
+            choice.name,
+            choice.options,
+            device,
+            Path(suite.weights[choice.name]) if choice.name in suite.weights else None,
+        )
+        for key, choice in chosen_extractors(suite).items()
+    }
+    plan = make_plan(suite, {role: _facts(s) for role, s in limited.items()}, extractors)
+    return Job(
+        suite=suite,
+        plan=plan,
+        gates=read_gates(suite, plan.book),
+        sets=limited,
+        extractors=extractors,
+        ledger=ledger,
+        device=device,
+        subject=subject,
+        partial=limit,
+        workers=workers,
+        origin=origin or {},
+    )
+
+
+def execute(
+    job: Job,
+    out: Path | None = None,
+    writers: Sequence[Writer] = (),
+    progress: Progress | None = None,
+) -> Outcome:
+    """Run the passes, measure, judge; write the run directory below `out` if one is given."""
+    progress = progress or Silent()
+    started = time.perf_counter()
+    works = works_of(job)
+    bad, passes = {}, {}
+    for one in job.plan.passes:
+        bad[one.role], passes[str(one.role)] = _extract(works[one.role], one.role, job, progress)
+    with linalg.on_device(job.device):
+        document, measuring = _measure(job, works, bad, progress)
+    timing = {
+        "seconds": time.perf_counter() - started,
+        "passes": passes,
+        "metrics": measuring.seconds,
+    }
+    document = replace(document, timing=timing)
+    result = Result(document, measuring.evidence)
+    judgement = judge(job.gates, result, load_baselines(job.suite))
+    if out is None:
+        return Outcome(result, judgement, None)
+    parent = out / job.suite.name / _folder_name(job.subject.name)
+    name = (
+        f"{document.provenance['started'].replace(':', '').replace('-', '')}-{document.digest[:8]}"
+    )
+    with new_run_directory(parent, name) as directory:
+        write_result(document, directory)
+        write_judgement(judgement, directory)
+        good = {role: measuring.inputs.good(role) for role in job.sets}
+        write_samples(directory, job.sets, good, measuring.evidence)
+        if job.suite.keep_samples != "none":
+            write_media(directory, job.sets, document, _hidden(job, document))
+        if works[Role.GENERATED].keep:
+            write_kept(directory, works[Role.GENERATED])
+        for write in writers:
+            write(directory)
+    result.directory = parent / name
+    return Outcome(result, judgement, parent / name)
+
+
+def resolve_device(name: str) -> str:
+    """`auto` is cuda where there is one, then mps, then cpu; an absent device is a `UsageError`."""
+    import torch
+
+    there = {
+        "cuda": torch.cuda.is_available(),
+        "mps": torch.backends.mps.is_available(),
+        "cpu": True,
+    }
+    if name == "auto":
+        return next(device for device, present in there.items() if present)
+    if not there.get(name):
+        present = ", ".join(device for device, is_there in there.items() if is_there)
+        raise UsageError(f"device {name!r} is not there; this machine has {present}")
+    return name
+
+
+def works_of(job: Job) -> dict[Role, PassWork]:
+    """The work of every pass."""
+    return {
+        one.role: PassWork(
+            samples=job.sets[one.role],
+            extractors={name: job.extractors[name] for name in one.layers},
+            layers=one.layers,
+            ledger=job.ledger,
+            backend=job.device,
+            batch_size=job.suite.generate.batch_size,
+            keep=job.suite.keep_samples == "all" and _generating(job.sets[one.role]),
+        )
+        for one in job.plan.passes
+    }
+
+
+def _extract(
+    work: PassWork, role: Role, job: Job, progress: Progress
+) -> tuple[dict[str, str], dict[str, Any]]:
+    """Run one pass; its bad samples, and how long it took."""
+    started, cached, bad = time.perf_counter(), 0, dict[str, str]()
+    if not (work.layers or work.keep):
+        return {}, {"samples": len(work.samples.ids), "cached": 0, "seconds": 0.0}
+    progress.start(f"{role} samples", len(work.samples.ids))
+    for report in run_pass(work, job.workers):
+        bad.update(report.bad)
+        if bad and job.suite.on_bad_sample == "fail":
+            progress.finish()
+            more = f" (and {len(bad) - 1} more so far)" if len(bad) > 1 else ""
+            raise SampleError(
+                f"{next(iter(bad.values()))}{more}; `on_bad_sample: skip` leaves such samples out"
+            )
+        cached += report.samples if report.cached else 0
+        progress.advance(report.samples, report.cached)
+    progress.finish()
+    seconds = time.perf_counter() - started
+    made = len(work.samples.ids) - cached
+    if made and work.extractors:
+        job.ledger.note_rate(work.rate_name, made / seconds)
+    return bad, {"samples": len(work.samples.ids), "cached": cached, "seconds": seconds}
+
+
+def _measure(
+    job: Job,
+    works: Mapping[Role, PassWork],
+    bad: Mapping[Role, Mapping[str, str]],
+    progress: Progress,
+) -> tuple[Document, Measuring]:
+    fingerprints = {role: fingerprint(samples) for role, samples in job.sets.items()}
+    inputs = Inputs(works, job.plan.widest)
+    for role in job.sets:
+        if not inputs.good(role):
+            raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")
+    measuring = Measuring(job.plan, inputs, job.extractors, fingerprints)
+    cautions = _cautions(job, inputs, bad)
+    for caution in cautions:
+        progress.say(caution)
+    document = Document(
+        suite=SuiteNote(job.suite.name, job.suite.digest, job.suite.document),
+        subject=replace(job.subject, digest=job.subject.digest or fingerprints[Role.GENERATED]),
+        sets={
+            role: SetNote(len(inputs.good(role)), fingerprints[role], bad[role])
+            for role in job.sets
+        },
+        metrics=measuring.run(progress),
+        cautions=cautions,
+        not_evaluated=_not_evaluated(job),
+        partial=job.partial,
+        provenance=_provenance(job),
+    )
+    return document, measuring
+
+
+def _facts(samples: SampleSet) -> SetFacts:
+    labels = frozenset(samples.column("label")) if "label" in samples.fields else frozenset()
+    return SetFacts(
+        samples.name, len(samples.ids), samples.fields, labels, samples.requested_labels
+    )
+
+
+def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -> tuple[str, ...]:
+    """What the reader must know: unlike images, files not read, samples left out."""
+    found = []
+    for one in job.plan.passes:
+        for name in one.layers:
+            said = inputs.unlikeness(one.role, name, job.extractors[name])
+            if said:
+                found.append(f"{one.role}: {said}")
+        found += [f"{one.role}: {note}" for note in job.sets[one.role].notes]
+        if bad[one.role]:
+            first = next(iter(bad[one.role].values()))
+            found.append(f"{one.role}: {len(bad[one.role])} bad samples were left out: {first}")
+    return tuple(found)
+
+
+def _not_evaluated(job: Job) -> dict[str, tuple[str, ...]]:
+    """The registered metrics the suite leaves out, by chapter."""
+    used = {measurement.entry.metric for measurement in job.plan.measurements}
+    left: dict[str, tuple[str, ...]] = {}
+    for name, spec in all_metrics().items():
+        if name not in used:
+            left[spec.chapter] = (*left.get(spec.chapter, ()), name)
+    return left
+
+
+def _generating(samples: SampleSet) -> bool:
+    """Whether the samples are made by a checkpoint during this run."""
+    return isinstance(samples.base if isinstance(samples, Subset) else samples, GeneratedSet)
+
+
+def _hidden(job: Job, document: Document) -> list[Role]:
+    """Roles whose pictures must not be shown: training images, under whatever role they come."""
+    if Role.TRAIN not in job.sets or job.suite.report.train_images == "thumbnails":
+        return []
+    train = document.sets[Role.TRAIN].fingerprint
+    return [role for role, note in document.sets.items() if note.fingerprint == train]
+
+
+def _provenance(job: Job) -> dict[str, Any]:
+    import torch
+
+    now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
+    return {
+        "started": now.isoformat().replace("+00:00", "Z"),
+        "sets": {str(role): samples.name for role, samples in job.sets.items()},
+        "device": job.device,
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        **job.origin,
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _folder_name(name: str) -> str:
+    """A checkpoint's or sample set's name as a folder name."""
+    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name).strip(".")
+    return safe or "samples"

@@ -1,0 +1,34 @@
+"""From a path to a sample set, by what lies there."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from geneval.errors import UsageError
+from geneval.ledger import Ledger
+from geneval.samples.arrays import read_array_file
+from geneval.samples.folder import FolderSet
+from geneval.samples.images import Alpha
+from geneval.samples.sampleset import SampleSet
+
+
+def open_images(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet:
+    """A folder of images, a `.npy` or a `.npz`; raises `UsageError` when it is neither."""
+    if not path.exists():
+        raise UsageError(f"{path} does not exist{_nearby(path)}")
+    if path.is_dir():
+        return FolderSet(path, ledger, alpha)
+    if path.suffix in (".npy", ".npz"):
+        return read_array_file(path, ledger)
+    raise UsageError(f"{path}: samples are a folder of images, a .npy or a .npz file")
+
+
+def _nearby(path: Path) -> str:
+    """What lies where the path was expected, to spot a slip of the pen."""
+    import difflib
+
+    if not path.parent.is_dir():
+        return f"; neither does {path.parent}"
+    there = [entry.name for entry in path.parent.iterdir()]
+    near = difflib.get_close_matches(path.name, there, n=1, cutoff=0.6)
+    return f"; did you mean {path.parent / near[0]}?" if near else ""

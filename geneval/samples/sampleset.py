@@ -1,0 +1,142 @@
+"""The sample set: ordered samples with ids, typed fields and a fingerprint.
+
+Ids are in canonical order (sorted), which is the order of every derived array. Cheap fields come
+whole by `column`; images are decoded only by `read`, for the ids asked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, Protocol
+
+from geneval.errors import UsageError, unknown
+from geneval.resample import lowest_hashed
+from geneval.signature import Digest, digest
+from geneval.value import Ids
+
+FieldType = Literal["image", "label", "text", "number", "seed"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some samples: `columns[field][i]` belongs to `ids[i]`; images are uint8 RGB [h, w, 3].
+
+    `bad` names samples that could not be read, with a sentence each; they are not in `ids`.
+    """
+
+    ids: Ids
+    columns: Mapping[str, Sequence[Any]]
+    bad: Mapping[str, str] = field(default_factory=dict)
+
+
+class SampleSet(Protocol):
+    """Ordered samples. Implementations must survive pickling, so that any process can read them."""
+
+    @property
+    def name(self) -> str:
+        """What to call the set in messages and reports."""
+
+    @property
+    def ids(self) -> Ids:
+        """All ids, sorted, unique."""
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        """The fields each sample has."""
+
+    @property
+    def conventions(self) -> Mapping[str, str]:
+        """Choices other than the default that change decoded samples, for the signature."""
+
+    @property
+    def requested_labels(self) -> bool:
+        """Whether labels are what a checkpoint was asked for rather than what a sample shows."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences the reader of a result should know, such as files that were not read."""
+
+    def content(self) -> Sequence[Digest]:
+        """A digest of what each sample consists of, in the order of `ids`."""
+
+    def column(self, name: str) -> Sequence[Any]:
+        """A field other than an image for all samples, in the order of `ids`."""
+
+    def read(self, ids: Ids) -> Batch:
+        """The samples of these ids with all their fields."""
+
+
+def fingerprint(samples: SampleSet) -> Digest:
+    """What identifies a set as data: ids, content, labels, and the conventions of reading them."""
+    labels = list(samples.column("label")) if "label" in samples.fields else None
+    return digest(
+        {
+            "ids": samples.ids,
+            "content": list(samples.content()),
+            "labels": labels,
+            "conventions": dict(samples.conventions),
+        }
+    )
+
+
+def require(samples: SampleSet, name: str) -> None:
+    """Raise `UsageError` with the fields there are when `name` is not among them."""
+    if name not in samples.fields:
+        raise UsageError(f"{samples.name}: {unknown('field', name, samples.fields)}")
+
+
+class Subset:
+    """The samples of `base` with the given ids."""
+
+    def __init__(self, base: SampleSet, ids: Ids) -> None:
+        self.base = base
+        self.ids = ids
+        row = {sample: i for i, sample in enumerate(base.ids)}
+        self._rows = [row[sample] for sample in ids]
+
+    @classmethod
+    def lowest(cls, base: SampleSet, n: int) -> SampleSet:
+        """The n samples with the lowest hashed ids, or the base itself if it has no more."""
+        if n >= len(base.ids):
+            return base
+        return cls(base, tuple(base.ids[row] for row in lowest_hashed(base.ids, n)))
+
+    @property
+    def name(self) -> str:
+        """Name of the base."""
+        return self.base.name
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        """Fields of the base."""
+        return self.base.fields
+
+    @property
+    def conventions(self) -> Mapping[str, str]:
+        """Conventions of the base."""
+        return self.base.conventions
+
+    @property
+    def requested_labels(self) -> bool:
+        """As in the base."""
+        return self.base.requested_labels
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Notes of the base."""
+        return self.base.notes
+
+    def content(self) -> Sequence[Digest]:
+        """Digests of the chosen samples."""
+        whole = self.base.content()
+        return [whole[row] for row in self._rows]
+
+    def column(self, name: str) -> Sequence[Any]:
+        """The field for the chosen samples."""
+        whole = self.base.column(name)
+        return [whole[row] for row in self._rows]
+
+    def read(self, ids: Ids) -> Batch:
+        """Samples of the base."""
+        return self.base.read(ids)

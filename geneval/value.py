@@ -1,0 +1,257 @@
+"""The numbers geneval reports: what a metric returns and what stands in a result.
+
+A metric returns one `Estimate` per output. With its `OutputSpec`, address, signature and digest of
+inputs it becomes a `Value`, which is complete without the registry. Either a number or a problem
+is present, never both and never neither, and a number has an interval or the reason for none.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from enum import StrEnum
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geneval.errors import unknown
+from geneval.signature import Digest, Signature
+
+Ids = tuple[str, ...]
+Cell = str | int | float | None
+Direction = Literal["higher", "lower", "target"]
+EvidenceKind = Literal["scores", "influence", "statistics"]
+
+
+class Role(StrEnum):
+    """The part a sample set plays; always in this order, always by keyword."""
+
+    GENERATED = "generated"
+    REFERENCE = "reference"
+    TRAIN = "train"
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A confidence interval [low, high] and what it is for.
+
+    `target` is `population` when it covers the value of infinitely many samples, `at_n` when it is
+    the spread of a biased estimate at this number of samples.
+    """
+
+    low: float
+    high: float
+    level: float
+    method: str
+    target: Literal["population", "at_n"]
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
+            raise ValueError(f"interval [{self.low}, {self.high}] is not finite and ordered")
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What each sample adds to a number, from which intervals and differences are computed.
+
+    `scores`: float64 [n], the value is their mean. `influence`: float64 [n] with mean 0, the value
+    moves by their weighted mean when samples are re-weighted. `statistics`: float64 [n, k], sums of
+    which a metric's `reduce` turns into the value. `cluster` names samples that belong together.
+    """
+
+    kind: EvidenceKind
+    ids: Ids
+    rows: NDArray[np.float64]
+    cluster: Ids | None = None
+
+    def __post_init__(self) -> None:
+        if len(self.rows) != len(self.ids):
+            raise ValueError(f"{len(self.rows)} evidence rows for {len(self.ids)} ids")
+
+
+@dataclass(frozen=True)
+class EvidenceNote:
+    """Where the evidence of a value lies: its column of samples.parquet and the rows' digest."""
+
+    kind: EvidenceKind
+    column: str
+    digest: Digest
+
+
+@dataclass(frozen=True)
+class OutputSpec:
+    """One output of a metric. Direction, unit and range stand here and nowhere else.
+
+    An end of `range` that is `None` is unbounded. `compared_by` names the output of the same metric
+    whose difference is used wherever two values of this one are compared.
+    """
+
+    name: str
+    direction: Direction
+    unit: str = ""
+    range: tuple[float | None, float | None] = (None, None)
+    compared_by: str = ""
+
+    def __contains__(self, number: float) -> bool:
+        low, high = self.range
+        return (low is None or number >= low) and (high is None or number <= high)
+
+
+@dataclass(frozen=True)
+class DetailTable:
+    """A small table beside a value; `chart` says how a report may draw it (first column is x)."""
+
+    title: str
+    columns: Mapping[str, Sequence[Cell]]
+    chart: Literal["bars", "line"] | None = None
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """Samples worth looking at, most telling first, with a caption each."""
+
+    title: str
+    role: Role
+    ids: Ids
+    captions: tuple[str, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Measured:
+    """What an estimate and a value share. `n` counts samples per role, `None` where unknown."""
+
+    number: float | None = None
+    problem: str | None = None
+    n: Mapping[Role, int | None] = field(default_factory=dict)
+    interval: Interval | None = None
+    no_interval: str | None = None
+    at: Mapping[str, str] = field(default_factory=dict)
+    finding: str = ""
+    tables: tuple[DetailTable, ...] = ()
+    galleries: tuple[Gallery, ...] = ()
+
+    def __post_init__(self) -> None:
+        if (self.number is None) == (self.problem is None):
+            raise ValueError("exactly one of number and problem must be given")
+        if self.number is not None and not math.isfinite(self.number):
+            raise ValueError(f"number {self.number} is not finite; report a problem instead")
+        if self.number is not None and (self.interval is None) == (self.no_interval is None):
+            raise ValueError("a number needs an interval or the reason for none")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate(Measured):
+    """What a metric returns for one of its outputs (and one group of samples)."""
+
+    output: str
+    evidence: Mapping[Role, Evidence] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Value(Measured):
+    """An estimate with everything needed to print, judge and compare it."""
+
+    address: str
+    key: str
+    metric: str
+    spec: OutputSpec
+    signature: Signature
+    inputs: Digest
+    evidence: Mapping[Role, EvidenceNote] = field(default_factory=dict)
+
+    @property
+    def compared_by(self) -> str:
+        """Address of the value whose difference stands for differences of this one."""
+        if not self.spec.compared_by:
+            return self.address
+        return address_of(self.key, self.metric, self.spec.compared_by, self.at)
+
+
+def measured_fields(measured: Measured) -> dict[str, Any]:
+    """The fields of `Measured` as keyword arguments, to make a value of an estimate."""
+    return {f.name: getattr(measured, f.name) for f in fields(Measured)}
+
+
+def address_of(key: str, metric: str, output: str, at: Mapping[str, str]) -> str:
+    """The canonical address: `fid`, `fid.debiased`, `precision_recall.recall[label=3]`.
+
+    The key stands alone for the output that bears the metric's name.
+    """
+    name = key if output == metric else f"{key}.{output}"
+    groups = ",".join(f"{column}={_quoted(at[column])}" for column in sorted(at))
+    return name + (f"[{groups}]" if groups else "")
+
+
+def parse_address(text: str) -> tuple[str, dict[str, str]]:
+    """Split an address into its dotted name and its groups; raises `ValueError` on bad grammar."""
+    match = _ADDRESS.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not an address such as fid, fid.debiased or recall[label=3]")
+    at: dict[str, str] = {}
+    for column, quoted, plain in _GROUP.findall(match["groups"] or ""):
+        if column in at:
+            raise ValueError(f"{text!r} names the group column {column!r} twice")
+        at[column] = json.loads(quoted) if quoted else plain
+    return match["name"], at
+
+
+@dataclass(frozen=True)
+class AddressBook:
+    """The measurements of a suite: what an address can mean among (key, metric, outputs)."""
+
+    entries: tuple[tuple[str, str, tuple[str, ...]], ...]
+
+    def resolve(self, text: str) -> str:
+        """The canonical form of an address; raises `LookupError` with a sentence otherwise.
+
+        Accepted are the canonical address, `key.output`, the key alone for its first output, and an
+        output name alone where only one measurement has it.
+        """
+        name, at = parse_address(text)
+        hits = [
+            (key, metric, output)
+            for key, metric, outputs in self.entries
+            for output in outputs
+            if name == f"{key}.{output}" or (name == key and output == outputs[0])
+        ] or [(key, metric, name) for key, metric, outputs in self.entries if name in outputs]
+        if not hits:
+            raise LookupError(unknown("address", name, self.names()))
+        if len(hits) > 1:
+            several = ", ".join(f"{key}.{output}" for key, _, output in hits)
+            raise LookupError(f"address {name!r} could mean {several}; write one of them")
+        key, metric, output = hits[0]
+        return address_of(key, metric, output, at)
+
+    def names(self) -> list[str]:
+        """All canonical addresses without groups."""
+        return [
+            address_of(key, metric, output, {})
+            for key, metric, outputs in self.entries
+            for output in outputs
+        ]
+
+
+def shown(number: float, beside: float | None = None) -> str:
+    """A number with 4 significant digits, or as many as tell it apart from the one beside it."""
+    for digits in range(4, 18):
+        text = f"{number:.{digits}g}"
+        if beside is None or number == beside or text != f"{beside:.{digits}g}":
+            return text
+    return repr(number)
+
+
+def _quoted(text: str) -> str:
+    return text if _PLAIN.fullmatch(text) else json.dumps(text, ensure_ascii=False)
+
+
+_PLAIN = re.compile(r"[\w./+@-]+")
+_STRING = r'"(?:[^"\\]|\\.)*"'
+_ONE = rf"\w+=(?:{_STRING}|[\w./+@-]+)"
+_ADDRESS = re.compile(
+    rf"(?P<name>[A-Za-z_][\w-]*(?:\.[A-Za-z_]\w*)*)(?:\[(?P<groups>{_ONE}(?:,{_ONE})*)\])?"
+)
+_GROUP = re.compile(rf"(\w+)=(?:({_STRING})|([\w./+@-]+))")

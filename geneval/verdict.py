@@ -1,0 +1,327 @@
+"""Verdicts: every gate judged at once on one result, failing closed.
+
+A gate passes only when its rule is shown to hold. Whatever prevents a judgement (no such value, a
+problem, too few samples, a partial run, no baseline, unequal signatures) is an ERROR, and so is a
+comparison that shows neither the rule nor its opposite unless the gate says otherwise. The sentence
+of a verdict and the exit code come from the same `Judgement`.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
+
+from geneval.compare import Difference, better_by, difference
+from geneval.errors import ExitCode, UsageError
+from geneval.gate import ABSOLUTE, Gate, Kind
+from geneval.ledger import atomic_write
+from geneval.resample import holm
+from geneval.result import Result
+from geneval.suite import Suite
+from geneval.value import Role, Value, shown
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+VERDICTS_FILE = "verdicts.json"
+SCHEMA = 1
+
+
+class Status(StrEnum):
+    """What a verdict says."""
+
+    PASS = "PASS"  # noqa: S105
+    FAIL = "FAIL"
+    WARN = "WARN"
+    INCONCLUSIVE = "INCONCLUSIVE"
+    ERROR = "ERROR"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of a gate, with the numbers the sentence names."""
+
+    gate: Gate
+    status: Status
+    sentence: str
+    number: float | None = None
+    limit: float | None = None
+    baseline: float | None = None
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """All verdicts on one result; text and exit code are two views of it."""
+
+    result: str
+    verdicts: tuple[Verdict, ...]
+    failed_metrics: tuple[str, ...] = ()
+    family: int = 0
+    schema: int = SCHEMA
+
+    @property
+    def exit_code(self) -> ExitCode:
+        """0 passed, 1 any FAIL, 3 any ERROR or an ungated metric that failed (3 wins over 1)."""
+        statuses = {verdict.status for verdict in self.verdicts}
+        if Status.ERROR in statuses or Status.INCONCLUSIVE in statuses or self.failed_metrics:
+            return ExitCode.ERROR
+        return ExitCode.FAILED if Status.FAIL in statuses else ExitCode.PASSED
+
+    @property
+    def status(self) -> Status:
+        """The one word for the banner."""
+        if self.exit_code is ExitCode.PASSED:
+            warned = any(verdict.status is Status.WARN for verdict in self.verdicts)
+            return Status.WARN if warned else Status.PASS
+        return Status.FAIL if self.exit_code is ExitCode.FAILED else Status.ERROR
+
+    @property
+    def sentence(self) -> str:
+        """How many gates stand how, the worst first, and which metrics failed."""
+        parts = []
+        for status in (Status.ERROR, Status.INCONCLUSIVE, Status.FAIL, Status.WARN, Status.PASS):
+            count = sum(verdict.status is status for verdict in self.verdicts)
+            if count:
+                parts.append(f"{count} {_COUNTED[status]}")
+        head = f"{_plural(len(self.verdicts), 'gate')}: {', '.join(parts)}" if parts else "no gates"
+        if self.failed_metrics:
+            head += f"; failed without a gate: {', '.join(self.failed_metrics)}"
+        return head
+
+
+_COUNTED = {
+    Status.ERROR: "could not be judged",
+    Status.INCONCLUSIVE: "inconclusive",
+    Status.FAIL: "failed",
+    Status.WARN: "warned",
+    Status.PASS: "passed",
+}
+
+
+def load_baselines(suite: Suite) -> dict[str, Result | str]:
+    """Each named baseline's result, or the sentence why there is none."""
+    loaded: dict[str, Result | str] = {}
+    for name, path in suite.baselines.items():
+        try:
+            loaded[name] = Result.load(Path(path))
+        except UsageError as error:
+            loaded[name] = f"baseline {name}: {error}; keep a run's directory there"
+    return loaded
+
+
+def judge(
+    gates: Sequence[Gate], result: Result, baselines: Mapping[str, Result | str]
+) -> Judgement:
+    """Judge all gates on a result at once."""
+    claims = [_claim(gate, result, baselines) for gate in gates]
+    compared = [claim for claim in claims if claim.p_worse is not None]
+    adjusted = dict(zip(map(id, compared), holm([c.p_worse or 0.0 for c in compared]), strict=True))
+    verdicts = tuple(_settle(claim, adjusted.get(id(claim))) for claim in claims)
+    gated = {gate.address.split(".")[0].split("[")[0] for gate in gates}
+    failed = tuple(
+        measured.key
+        for measured in result.document.metrics
+        if measured.status == "failed" and not measured.optional and measured.key not in gated
+    )
+    return Judgement(result.document.digest, verdicts, failed, len(compared))
+
+
+def write_judgement(judgement: Judgement, directory: Path) -> None:
+    """Write verdicts.json beside the result."""
+    text = json.dumps(judgement_json(judgement), indent=1, ensure_ascii=False, allow_nan=False)
+    atomic_write(directory / VERDICTS_FILE, text.encode() + b"\n")
+
+
+def judgement_json(judgement: Judgement) -> dict[str, Any]:
+    """The judgement as plain JSON content."""
+    content: dict[str, Any] = _adapter().dump_python(judgement, mode="json")
+    return content
+
+
+def load_judgement(directory: Path) -> Judgement:
+    """The judgement of a run directory; raises `UsageError`."""
+    path = directory / VERDICTS_FILE
+    try:
+        return _adapter().validate_json(path.read_bytes())
+    except (OSError, ValueError) as error:
+        raise UsageError(f"{path} holds no verdicts: {str(error).splitlines()[0]}") from None
+
+
+@dataclass(frozen=True)
+class _Claim:
+    """A gate's evaluation before the family of comparisons is known.
+
+    `status` is set when the rule could be settled alone; otherwise `p_worse` is the p-value of the
+    claim that the rule is violated, and `holds` whether it was shown to hold.
+    """
+
+    gate: Gate
+    sentence: str
+    status: Status | None = None
+    holds: bool = False
+    p_worse: float | None = None
+    number: float | None = None
+    limit: float | None = None
+    baseline: float | None = None
+
+
+def _claim(gate: Gate, result: Result, baselines: Mapping[str, Result | str]) -> _Claim:
+    try:
+        value = result[gate.address]
+    except KeyError as error:
+        return _Claim(gate, str(error.args[0]), Status.ERROR)
+    problem = _unfit(gate, value, result)
+    if problem or value.number is None:
+        return _Claim(gate, f"{gate.address}: {problem}", Status.ERROR)
+    if gate.kind in ABSOLUTE:
+        return _absolute(gate, value, value.number)
+    baseline = baselines.get(gate.baseline or "", f"no baseline {gate.baseline!r}")
+    if isinstance(baseline, str):
+        return _Claim(gate, baseline, Status.ERROR, number=value.number)
+    try:
+        found = difference(result, baseline, gate.address)
+    except KeyError as error:
+        return _Claim(gate, f"baseline {gate.baseline}: {error.args[0]}", Status.ERROR)
+    return _comparative(gate, value, baseline[gate.address], found)
+
+
+def _unfit(gate: Gate, value: Value, result: Result) -> str | None:
+    """Why a value must not be judged at all, or None."""
+    if result.document.partial:
+        return f"the run is partial (--limit {result.document.partial}) and is never gated"
+    if value.problem or value.number is None or not math.isfinite(value.number):
+        return value.problem or "no finite number"
+    n = value.n.get(Role.GENERATED)
+    if gate.min_n is not None and (n is None or n < gate.min_n):
+        return f"n = {n} is below the gate's min_n of {gate.min_n}"
+    if gate.judge == "interval" and gate.kind in ABSOLUTE and value.interval is None:
+        return f"has no interval to judge ({value.no_interval})"
+    return None
+
+
+def _absolute(gate: Gate, value: Value, number: float) -> _Claim:
+    """`at_least` and `at_most`; with the interval, its far end must clear the limit as well."""
+    assert gate.limit is not None
+    upper = gate.kind == "at_most"
+    judged, which = number, "is"
+    if gate.judge == "interval" and value.interval is not None:
+        judged = value.interval.high if upper else value.interval.low
+        which = f"{shown(number)} has the {'upper' if upper else 'lower'} bound"
+    holds = _clears(judged, gate.limit, upper, gate.strict)
+    limit = shown(gate.limit, judged)
+    rule = {
+        (True, False): f"at most {limit}",
+        (False, False): f"at least {limit}",
+        (True, True): f"below {limit}",
+        (False, True): f"above {limit}",
+    }[upper, gate.strict]
+    unit = f" {value.spec.unit}" if value.spec.unit else ""
+    told = f"{gate.address} {which} {shown(judged, gate.limit)}{unit}, "
+    told += f"{rule}" if holds else f"the rule is {rule}"
+    finding = f": {value.finding}" if value.finding else ""
+    status = Status.PASS if holds else Status.FAIL
+    return _Claim(gate, told + finding, status, number=number, limit=gate.limit)
+
+
+def _clears(number: float, limit: float, upper: bool, strict: bool) -> bool:
+    if strict:
+        return number < limit if upper else number > limit
+    return number <= limit if upper else number >= limit
+
+
+def _comparative(gate: Gate, value: Value, base: Value, found: Difference) -> _Claim:
+    """The three kinds against a baseline, in terms of how much worse the value is."""
+    number, reference = value.number, base.number
+    if found.problem or found.number is None or reference is None or number is None:
+        return _Claim(gate, found.problem or "no difference", Status.ERROR, number=number)
+    if value.spec.direction == "target" and gate.kind != "equivalent_to":
+        return _Claim(gate, f"{gate.address} has no better or worse", Status.ERROR, number=number)
+    margin = gate.margin * (abs(reference) if gate.relative else 1.0)
+    if gate.relative and reference == 0:
+        reason = f"{gate.address}: a relative margin means nothing beside a baseline of 0"
+        return _Claim(gate, reason, Status.ERROR, number=number)
+    worse = -better_by(value.spec, found.number)
+    told = _told(gate, number, reference, found, margin)
+    if gate.judge == "point":
+        holds = _point_holds(gate.kind, worse, margin)
+        status = Status.PASS if holds else Status.FAIL
+        return _Claim(gate, told, status, number=number, limit=margin, baseline=reference)
+    if found.se is None:
+        reason = f"{gate.address} has no interval for its difference; use judge: point"
+        return _Claim(gate, reason, Status.ERROR, number=number, baseline=reference)
+    holds, p_worse = _tested(gate, worse, margin, found.se)
+    return _Claim(gate, told, None, holds, p_worse, number=number, limit=margin, baseline=reference)
+
+
+def _point_holds(kind: Kind, worse: float, margin: float) -> bool:
+    if kind == "no_worse_than":
+        return worse <= margin
+    return worse < -margin if kind == "better_than" else abs(worse) <= margin
+
+
+def _tested(gate: Gate, worse: float, margin: float, se: float) -> tuple[bool, float]:
+    """Whether the rule is shown to hold, and the p-value of the claim that it is violated."""
+
+    def tail(z: float) -> float:
+        return 1 - NormalDist().cdf(z)
+
+    def above(bound: float) -> float:  # p-value of the claim that `worse` exceeds the bound
+        return tail((worse - bound) / se) if se > 0 else float(worse <= bound)
+
+    def below(bound: float) -> float:
+        return tail((bound - worse) / se) if se > 0 else float(worse >= bound)
+
+    alpha = 1 - gate.confidence
+    if gate.kind == "no_worse_than":
+        return below(margin) < alpha or (se == 0 and worse <= margin), above(margin)
+    if gate.kind == "better_than":
+        return below(-margin) < alpha, above(-margin)
+    inside = max(below(margin), above(-margin)) < alpha or (se == 0 and abs(worse) <= margin)
+    return inside, min(1.0, 2 * min(above(margin), below(-margin)))
+
+
+def _told(gate: Gate, number: float, reference: float, found: Difference, margin: float) -> str:
+    assert found.number is not None
+    interval = ""
+    if found.interval:
+        interval = f" [{shown(found.interval.low)}, {shown(found.interval.high)}]"
+    how = "paired" if found.paired else "unpaired"
+    by = f" in {found.address}" if found.address != gate.address else ""
+    return (
+        f"{gate.address} is {shown(number)}, baseline {gate.baseline} has {shown(reference)}; "
+        f"difference{by} {found.number:+.4g}{interval} ({how}), margin {shown(margin)}"
+    )
+
+
+def _settle(claim: _Claim, adjusted: float | None) -> Verdict:
+    """The verdict once Holm has adjusted the claims of violation."""
+    gate, status, sentence = claim.gate, claim.status, claim.sentence
+    if status is None:
+        violated = adjusted is not None and adjusted < 1 - gate.confidence
+        status = Status.FAIL if violated else Status.INCONCLUSIVE
+        status = Status.PASS if claim.holds else status
+        if status is Status.INCONCLUSIVE:
+            sentence += f"; neither {gate.kind.replace('_', ' ')} nor its opposite is shown"
+            chosen = {"fail": Status.FAIL, "warn": Status.WARN, "pass": Status.PASS}
+            status = chosen.get(gate.on_inconclusive, status)
+    if status is Status.FAIL and gate.level == "warn":
+        status = Status.WARN
+    return Verdict(gate, status, sentence, claim.number, claim.limit, claim.baseline)
+
+
+def _plural(count: int, word: str) -> str:
+    return f"{count} {word}" + ("" if count == 1 else "s")
+
+
+@cache
+def _adapter() -> TypeAdapter[Judgement]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Judgement)

@@ -1,0 +1,1 @@
+"""How the generated samples are spread over classes."""

@@ -1,0 +1,1 @@
+"""How close the generated samples are to the reference samples."""

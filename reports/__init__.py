@@ -1,0 +1,1 @@
+"""Run directories and comparisons as HTML, Markdown and JUnit."""

@@ -1,0 +1,173 @@
+"""What a report of a comparison shows: the comparison and the run directories it came from."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from geneval.compare import Cell, Comparison, Row
+from geneval.errors import UsageError
+from geneval.reports.charts import intervals, trend
+from geneval.reports.rundoc import ARROWS, GLYPHS, RunFiles, Shelf, worst
+from geneval.value import Role, shown
+
+_MOST_PICTURES = 20
+
+
+@dataclass(frozen=True)
+class EntryView:
+    """One checkpoint: how it was judged, where its report lies, some of its samples."""
+
+    name: str
+    step: str
+    replicates: int
+    status: str
+    glyph: str
+    sentence: str
+    worst: str
+    href: str
+    shelf: Shelf | None
+
+
+@dataclass(frozen=True)
+class CellView:
+    """One value with rank and outcome against the entry compared with."""
+
+    number: str
+    interval: str
+    problem: str
+    rank: str
+    outcome: str
+    difference: str
+    sort: float | None
+
+    @property
+    def text(self) -> str:
+        """All of it on one line."""
+        parts = [self.problem or self.number, self.interval, self.rank and f"#{self.rank}"]
+        return " ".join(part for part in (*parts, self.outcome) if part)
+
+
+@dataclass(frozen=True)
+class RowView:
+    """One address over all entries."""
+
+    address: str
+    arrow: str
+    unit: str
+    cells: tuple[CellView, ...]
+    trend: str
+    chart: str
+    signature: str
+
+
+@dataclass(frozen=True)
+class ComparisonView:
+    """The whole comparison."""
+
+    title: str
+    suite: str
+    against: str
+    entries: tuple[EntryView, ...]
+    rows: tuple[RowView, ...]
+    findings: tuple[str, ...]
+    problems: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def comparison_view(comparison: Comparison, directory: Path) -> ComparisonView:
+    """The view of a comparison whose report will lie in `directory`."""
+    names = [entry.name for entry in comparison.entries]
+    return ComparisonView(
+        title=f"{len(names)} checkpoints under {comparison.suite}",
+        suite=comparison.suite,
+        against=names[comparison.against],
+        entries=tuple(
+            _entry(entry.name, entry.step, entry.directories, directory)
+            for entry in comparison.entries
+        ),
+        rows=tuple(_row(row, comparison) for row in comparison.rows),
+        findings=comparison.findings,
+        problems=tuple(dict.fromkeys(comparison.problems)),
+        notes=comparison.notes,
+    )
+
+
+def _entry(name: str, step: int | None, directories: Sequence[str], to: Path) -> EntryView:
+    status, sentence, gravest, href, shelf = "", "", "", "", None
+    try:
+        files = RunFiles(Path(directories[0]))
+        status, sentence = files.judgement.status.value, files.judgement.sentence
+        gravest = worst(files.judgement)
+        if not files.judgement.verdicts and not files.judgement.failed_metrics:
+            status = ""
+        href = Path(os.path.relpath(files.directory / "report.html", to)).as_posix()
+        shelf = files.grid(Role.GENERATED, _MOST_PICTURES)
+    except UsageError:  # a bare result.json has values but neither pictures nor verdicts
+        sentence = "no run directory"
+    return EntryView(
+        name=name,
+        step="" if step is None else f"{step:,}",
+        replicates=len(directories),
+        status=status,
+        glyph=GLYPHS.get(status, ""),
+        sentence=sentence,
+        worst=gravest,
+        href=href,
+        shelf=shelf,
+    )
+
+
+def _row(row: Row, comparison: Comparison) -> RowView:
+    return RowView(
+        address=row.address,
+        arrow=ARROWS[row.spec.direction],
+        unit=row.spec.unit,
+        cells=tuple(_cell(cell) for cell in row.cells),
+        trend=row.trend,
+        chart=_chart(row, comparison),
+        signature=row.signature,
+    )
+
+
+def _cell(cell: Cell) -> CellView:
+    found = cell.difference
+    told = ""
+    if found is not None and found.number is not None:
+        told = f"{found.number:+.4g}"
+        if found.interval:
+            told += f" [{shown(found.interval.low)}, {shown(found.interval.high)}]"
+        told += f" in {found.address}, {'paired' if found.paired else 'unpaired'}"
+    elif found is not None and found.problem:
+        told = found.problem
+    interval = cell.interval
+    return CellView(
+        number="—" if cell.number is None else shown(cell.number),
+        interval=f"[{shown(interval.low)}, {shown(interval.high)}]" if interval else "",
+        problem=cell.problem or "",
+        rank="" if cell.rank is None else str(cell.rank),
+        outcome=cell.outcome or "",
+        difference=told,
+        sort=cell.number,
+    )
+
+
+def _chart(row: Row, comparison: Comparison) -> str:
+    """Values over steps where steps are known for three or more, else side by side."""
+    points = [
+        {
+            "name": entry.name,
+            "step": entry.step,
+            "number": cell.number,
+            "low": cell.interval.low if cell.interval else cell.number,
+            "high": cell.interval.high if cell.interval else cell.number,
+        }
+        for entry, cell in zip(comparison.entries, row.cells, strict=True)
+        if cell.number is not None
+    ]
+    over_steps = [point for point in points if point["step"] is not None]
+    if row.trend and len(over_steps) >= 3:
+        return trend(over_steps, row.address)
+    return intervals(points, row.address)

@@ -1,0 +1,240 @@
+"""What a report of one run shows, read from the files of its run directory."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from geneval.reports.charts import chart_of
+from geneval.result import MetricResult, Result
+from geneval.rundir import MEDIA_INDEX
+from geneval.value import Role, Value, shown
+from geneval.verdict import Judgement, Verdict, load_judgement
+
+GLYPHS = {"PASS": "✓", "FAIL": "✗", "WARN": "!", "INCONCLUSIVE": "?", "ERROR": "⚠"}
+ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "target": ""}
+_TARGETS = {"population": "of the population", "at_n": "spread at this n"}
+
+
+@dataclass(frozen=True)
+class Picture:
+    """One embedded image with what to say of it."""
+
+    source: str
+    id: str
+    label: str
+    caption: str
+    small: bool
+
+
+@dataclass(frozen=True)
+class Shelf:
+    """A titled row of pictures."""
+
+    title: str
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class ValueView:
+    """One value, ready to print."""
+
+    address: str
+    output: str
+    number: str
+    interval: str
+    target: str
+    method: str
+    n: str
+    arrow: str
+    unit: str
+    finding: str
+    problem: str
+    signature: str
+    sort: float | None
+
+
+@dataclass(frozen=True)
+class MetricView:
+    """One measurement with its values, charts, tables and galleries."""
+
+    key: str
+    metric: str
+    status: str
+    reason: str
+    values: tuple[ValueView, ...]
+    charts: tuple[tuple[str, str, Mapping[str, Any]], ...]
+    shelves: tuple[Shelf, ...]
+
+
+@dataclass(frozen=True)
+class RunView:
+    """The whole report."""
+
+    title: str
+    suite: str
+    description: str
+    status: str
+    glyph: str
+    sentence: str
+    judged: bool
+    worst: str
+    gates: tuple[Verdict, ...]
+    values: tuple[ValueView, ...]
+    chapters: Mapping[str, tuple[MetricView, ...]]
+    failed: tuple[MetricView, ...]
+    grids: tuple[Shelf, ...]
+    cautions: tuple[str, ...]
+    not_evaluated: Mapping[str, tuple[str, ...]]
+    sets: tuple[tuple[str, str, int, str], ...]
+    facts: tuple[tuple[str, str], ...]
+    command: str
+    signatures: tuple[tuple[str, str], ...]
+
+
+class RunFiles:
+    """A run directory opened for reporting."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.result = Result.load(directory)
+        self.judgement = load_judgement(directory)
+        self._media = list(_media(directory))
+
+    def shelf(self, title: str, role: Role, ids: tuple[str, ...], captions: Any) -> Shelf:
+        """The pictures of these ids that were stored."""
+        by_id = {entry["id"]: entry for entry in self._media if entry["role"] == role.value}
+        pictures = tuple(
+            self._picture(by_id[sample], caption)
+            for sample, caption in zip(ids, captions, strict=True)
+            if sample in by_id
+        )
+        return Shelf(title, pictures)
+
+    def grid(self, role: Role, most: int | None = None) -> Shelf:
+        """The grid of a role."""
+        entries = [e for e in self._media if e["role"] == role.value and e["grid"] >= 0]
+        entries.sort(key=lambda entry: entry["grid"])
+        ids = tuple(entry["id"] for entry in entries[:most])
+        return self.shelf(str(role), role, ids, ("",) * len(ids))
+
+    def _picture(self, entry: Mapping[str, Any], caption: str) -> Picture:
+        data = (self.directory / entry["file"]).read_bytes()
+        kind = "webp" if entry["file"].endswith(".webp") else "png"
+        source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
+        small = max(entry["w"], entry["h"]) <= 64
+        return Picture(source, entry["id"], entry["label"], caption, small)
+
+
+def run_view(directory: Path) -> RunView:
+    """The view of one run directory."""
+    files = RunFiles(directory)
+    document, judgement = files.result.document, files.judgement
+    metrics = [_metric(measured, files) for measured in document.metrics]
+    chapters: dict[str, tuple[MetricView, ...]] = {}
+    for measured, view in zip(document.metrics, metrics, strict=True):
+        chapters[measured.chapter] = (*chapters.get(measured.chapter, ()), view)
+    grids = tuple(grid for role in document.sets if (grid := files.grid(role)).pictures)
+    return RunView(
+        title=document.subject.name,
+        suite=document.suite.name,
+        description=str(document.suite.document.get("description", "")),
+        status=judgement.status.value,
+        glyph=GLYPHS[judgement.status.value],
+        sentence=judgement.sentence,
+        judged=bool(judgement.verdicts),
+        worst=worst(judgement),
+        gates=judgement.verdicts,
+        values=tuple(view for metric in metrics for view in metric.values),
+        chapters=chapters,
+        failed=tuple(view for view in metrics if view.status != "ok"),
+        grids=grids,
+        cautions=document.cautions,
+        not_evaluated=document.not_evaluated,
+        sets=tuple(
+            (
+                str(role),
+                str(document.provenance["sets"].get(role.value, "")),
+                note.n,
+                note.fingerprint,
+            )
+            for role, note in document.sets.items()
+        ),
+        facts=tuple(_facts(files.result)),
+        command=str(document.provenance.get("command", "")),
+        signatures=tuple((v.address, v.signature.line()) for v in files.result.values()),
+    )
+
+
+def worst(judgement: Judgement) -> str:
+    """The sentence of the gravest verdict that is no pass, or ''."""
+    order = ("ERROR", "INCONCLUSIVE", "FAIL", "WARN")
+    grave = [v for v in judgement.verdicts if v.status.value in order]
+    grave.sort(key=lambda verdict: order.index(verdict.status.value))
+    return grave[0].sentence if grave else ""
+
+
+def value_view(value: Value) -> ValueView:
+    """One value as text."""
+    interval = value.interval
+    bounds = f"[{shown(interval.low)}, {shown(interval.high)}]" if interval else ""
+    return ValueView(
+        address=value.address,
+        output=value.spec.name,
+        number="—" if value.number is None else shown(value.number),
+        interval=bounds,
+        target=_TARGETS[interval.target] if interval else (value.no_interval or ""),
+        method=f"{interval.level:.0%} {interval.method}" if interval else "",
+        n=" / ".join("?" if n is None else f"{n:,}" for n in value.n.values()),
+        arrow=ARROWS[value.spec.direction],
+        unit=value.spec.unit,
+        finding=value.finding,
+        problem=value.problem or "",
+        signature=value.signature.line(),
+        sort=value.number,
+    )
+
+
+def _metric(measured: MetricResult, files: RunFiles) -> MetricView:
+    tables = [table for value in measured.values for table in value.tables]
+    galleries = [gallery for value in measured.values for gallery in value.galleries]
+    shelves = [files.shelf(g.title, g.role, g.ids, g.captions) for g in galleries]
+    return MetricView(
+        key=measured.key,
+        metric=measured.metric,
+        status=measured.status,
+        reason=measured.reason,
+        values=tuple(value_view(value) for value in measured.values),
+        charts=tuple((table.title, chart_of(table), table.columns) for table in tables),
+        shelves=tuple(shelf for shelf in shelves if shelf.pictures),
+    )
+
+
+def _facts(result: Result) -> Iterator[tuple[str, str]]:
+    """Provenance and timing as name and text."""
+    document = result.document
+    told = document.provenance
+    yield "started", str(told.get("started", ""))
+    yield "result digest", document.digest
+    yield "suite digest", document.suite.digest
+    yield "seed", str(document.suite.document.get("seed"))
+    for name in ("device", "threads", "python", "platform"):
+        yield name, str(told.get(name, ""))
+    packages = told.get("packages", {})
+    yield "packages", ", ".join(f"{name} {found}" for name, found in packages.items() if found)
+    for role, one in document.timing.get("passes", {}).items():
+        cached = f", {one['cached']:,} of them from the ledger" if one["cached"] else ""
+        yield f"pass over {role}", f"{one['samples']:,} samples in {one['seconds']:.2f} s{cached}"
+    metrics = document.timing.get("metrics", {})
+    yield "metrics", ", ".join(f"{key} {seconds:.2f} s" for key, seconds in metrics.items())
+    yield "whole run", f"{document.timing.get('seconds', 0):.2f} s"
+
+
+def _media(directory: Path) -> Iterator[dict[str, Any]]:
+    path = directory / MEDIA_INDEX
+    if path.is_file():
+        yield from json.loads(path.read_bytes())

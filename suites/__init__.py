@@ -1,0 +1,1 @@
+"""Suite definitions as YAML; `geneval list suites` names them."""

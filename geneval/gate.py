@@ -6,8 +6,9 @@ Short form `fid <= 12` or `0.4 <= recall`; long form `{value: fid, no_worse_than
   whole interval.
 - `no_worse_than`: not worse than a baseline by more than `margin`; `better_than`: better by more
   than `margin`; `equivalent_to`: within `margin` either way. These are judged on the interval of
-  the difference (one-sided at `confidence`), so they may be INCONCLUSIVE; `judge: point` looks at the
-  difference alone. FAIL claims of all comparative gates of a suite are guarded by Holm's procedure.
+  the difference (one-sided at `confidence`), so they may be INCONCLUSIVE; `judge: point` looks at
+  the difference alone. FAIL claims of all comparative gates of a suite are guarded by Holm's
+  procedure.
 """
 
 from __future__ import annotations

@@ -59,6 +59,6 @@ def command(
     overrides = [*(set_ or []), *([] if seed is None else [f"seed={seed}"])]
     given = {"reference": reference, "train": train, "adapter": adapter, "allow_pt": allow_pt}
     invocation = Invocation(suite, overrides, given, out, device, limit, workers, offline)
-    paths: list[Path | None] = list(checkpoint or [None])
+    paths: list[Path | None] = [*checkpoint] if checkpoint else [None]
     subjects = [{"checkpoint": path, "samples": samples} for path in paths]
     run_all(invocation, subjects, cache=cache, verify=verify, dry_run=dry_run, as_json=json_)

@@ -3,16 +3,17 @@
     total_variation = ½ Σ |p_c − q_c|,  p and q the shares of class c generated and in the reference
 
 Input: labels of the generated and the reference samples. The classes are those of the reference
-together with those declared in `classes`. Outputs: `total_variation` in [0, 1], lower is better;
-`p_value` of Pearson's χ² test that both sets come from one distribution (two-sample contingency
-table without continuity correction; classes absent from both are left out); `missing`, the number
-of classes whose generated share is below `missing_below` times their reference share, or that are
-declared and never generated. The threshold above zero is there because a classifier mistakes a few
-samples for a class that is never drawn.
+together with those declared in `classes`; a generated class beyond them counts as one more.
+Outputs: `total_variation` in [0, 1], lower is better; `p_value` of Pearson's χ² test that both
+sets come from one distribution (two-sample contingency table without continuity correction;
+classes absent from both are left out); `missing`, the number of classes whose generated share is
+below `missing_below` times their reference share, or that are declared and never generated. The
+threshold above zero is there because a classifier mistakes a few samples for a class that is never
+drawn.
 
 `labels: given` takes the labels of the samples. A generator's samples bear the labels that were
-asked for, so its balance needs `labels: predicted`: both sets are then labelled by the same classifier,
-whose accuracy on the labelled reference stands in the finding.
+asked for, so its balance needs `labels: predicted`: both sets are then labelled by the same
+classifier, whose accuracy on the labelled reference stands in the finding.
 
 Total variation is biased upwards at finite n; its interval is the spread at this n by a multinomial
 bootstrap of both sets. Below 5 expected samples in a class the χ² approximation and an absence mean

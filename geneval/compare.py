@@ -233,6 +233,10 @@ def _from_intervals(first: Value, second: Value) -> float | None:
 
 def _grouped(results: Sequence[Result]) -> list[_Group]:
     """Results by checkpoint, replicates together, in the order given (steps ascending)."""
+    digests = [result.document.digest for result in results]
+    if len(set(digests)) < len(digests):
+        twice = next(r for r in results if digests.count(r.document.digest) > 1)
+        raise UsageError(f"the same result of {twice.name} is given twice")
     groups: dict[str, _Group] = {}
     for result in results:
         subject = result.document.subject
@@ -240,11 +244,18 @@ def _grouped(results: Sequence[Result]) -> list[_Group]:
         if subject.seed is not None:
             name = re.sub(r"[-_.]?seed[-_]?\d+", "", name) or name
         groups.setdefault(name, _Group(name, subject.step)).results.append(result)
-    for group in groups.values():
-        seeds = [result.document.subject.seed for result in group.results]
-        if len(set(seeds)) < len(seeds):
-            raise UsageError(f"{group.name} is given twice; replicates need different seeds")
-    return list(groups.values())
+    return [one for group in groups.values() for one in _apart(group)]
+
+
+def _apart(group: _Group) -> list[_Group]:
+    """The group itself if its results are replicates; else one group each, named by digest."""
+    seeds = [result.document.subject.seed for result in group.results]
+    if len(set(seeds)) == len(seeds):
+        return [group]
+    return [
+        _Group(f"{group.name}@{result.document.digest[:8]}", group.step, [result])
+        for result in group.results
+    ]
 
 
 def _entry(group: _Group) -> Entry:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geneval.data import Moments
 
-TILE_BYTES = 64 * 2**20
+TILE_BYTES = 16 * 2**20
 _BORDER = 1e-11  # relative width in which a product-form distance is recomputed exactly
 _device: ContextVar[str] = ContextVar("geneval_linalg_device", default="cpu")
 
@@ -239,50 +239,56 @@ def balls(
     are ties.
     """
     rows, middles = _tensor(x), _tensor(centres)
+    radius_in, radius_out = _tensor(inner), _tensor(outer)
     n, m = len(rows), len(middles)
     held, only_ball = np.zeros(n, dtype=np.int64), np.full(n, -1, dtype=np.int64)
-    holds, shell, last = (torch.zeros(m, dtype=torch.int64, device=rows.device) for _ in range(3))
-    pairs = [np.empty((0, 2), dtype=np.int64)]
+    holds, shell, last = (np.zeros(m, dtype=np.int64) for _ in range(3))
+    loose = [np.empty((0, 2), dtype=np.int64)]
+    norms = middles.square().sum(1)
     for start, squared in _squared_distances(rows, middles):
         part = rows[start : start + len(squared)]
-        inside = _within(squared, part, middles, _tensor(inner), inclusive)
-        between = _within(squared, part, middles, _tensor(outer), inclusive) & ~inside
-        count = inside.sum(1)
-        span = slice(start, start + len(part))
-        held[span] = count.cpu().numpy()
-        only_ball[span] = torch.where(count == 1, inside.int().argmax(1), -1).cpu().numpy()
-        numbers = torch.arange(start, start + len(part), device=rows.device)
-        last = torch.maximum(last, (inside * numbers[:, None]).amax(0))
-        holds += inside.sum(0)
-        shell += between.sum(0)
-        loose = (between & (count <= 1)[:, None]).nonzero().cpu().numpy()
-        pairs.append(loose + np.array([start, 0]))
-    only_row = torch.where(holds == 1, last, -1)
+        slack = _BORDER * (norms + part.square().sum(1).max())
+        i, j = (squared <= radius_out.square() + slack).nonzero().unbind(1)
+        near = squared[i, j]
+        inside = _within(near, part, middles, i, j, radius_in, slack, inclusive)
+        between = _within(near, part, middles, i, j, radius_out, slack, inclusive) & ~inside
+        row, ball = (i + start).cpu().numpy(), j.cpu().numpy()
+        inside_, between_ = inside.cpu().numpy(), between.cpu().numpy()
+        held[start : start + len(part)] = np.bincount(row[inside_] - start, minlength=len(part))
+        holds += np.bincount(ball[inside_], minlength=m)
+        shell += np.bincount(ball[between_], minlength=m)
+        only_ball[row[inside_]] = ball[inside_]
+        last[ball[inside_]] = row[inside_]
+        kept = between_ & (held[row] <= 1)
+        loose.append(np.stack([row[kept], ball[kept]], axis=1))
     return Balls(
         held=held,
-        holds=holds.cpu().numpy(),
-        only_ball=only_ball,
-        only_row=only_row.cpu().numpy(),
-        shell=shell.cpu().numpy(),
-        shell_pairs=np.concatenate(pairs),
+        holds=holds,
+        only_ball=np.where(held == 1, only_ball, -1),
+        only_row=np.where(holds == 1, last, -1),
+        shell=shell,
+        shell_pairs=np.concatenate(loose),
     )
 
 
 def _within(
-    squared: torch.Tensor,
+    near: torch.Tensor,
     part: torch.Tensor,
     middles: torch.Tensor,
+    i: torch.Tensor,
+    j: torch.Tensor,
     radius: torch.Tensor,
+    slack: torch.Tensor,
     inclusive: bool,
 ) -> torch.Tensor:
-    """Tile [t, m] of booleans: the row lies within the radius of the ball."""
-    inside = squared < radius.square()
-    width = _BORDER * (part.square().sum(1)[:, None] + middles.square().sum(1))
-    border = ((squared - radius.square()).abs() <= width).nonzero()
+    """For pairs (row i, ball j) at squared distance `near`: does the row lie within the radius."""
+    limit = radius.square()[j]
+    inside = near < limit
+    border = ((near - limit).abs() <= slack[j]).nonzero().squeeze(1)
     for pairs in border.split(max(1, TILE_BYTES // (8 * part.shape[1]))):
-        i, j = pairs.T
-        apart = _apart(part[i], middles[j])
-        inside[i, j] = apart <= radius[j] if inclusive else apart < radius[j]
+        apart = _apart(part[i[pairs]], middles[j[pairs]])
+        reach = radius[j[pairs]]
+        inside[pairs] = apart <= reach if inclusive else apart < reach
     return inside
 
 
@@ -321,7 +327,7 @@ def polynomial_kernel_sums(x: NDArray[Any], y: NDArray[Any] | None = None) -> Ke
     row_sums = np.empty(len(rows))
     columns = torch.zeros(len(others), dtype=torch.float64, device=others.device)
     squares = 0.0
-    step = max(1, TILE_BYTES // (8 * max(1, len(others))))
+    step = max(1, TILE_BYTES // (32 * max(1, len(others))))
     for start in range(0, len(rows), step):
         kernel = polynomial_kernel(rows[start : start + step], others)
         if y is None:
@@ -348,7 +354,7 @@ def polynomial_mmd(x: NDArray[Any], y: NDArray[Any]) -> float:
 def polynomial_kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     """(a·b/d + 1)³ for all pairs of rows."""
     base = (a @ b.T).div_(a.shape[1]).add_(1.0)
-    return base * base * base
+    return (base * base).mul_(base)
 
 
 def _tensor(x: NDArray[Any]) -> torch.Tensor:

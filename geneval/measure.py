@@ -13,8 +13,10 @@ from typing import Any
 import numpy as np
 
 from geneval.engine.inputs import Inputs, Scope
+from geneval.engine.memory import code_digest, recall, remember, source_of
 from geneval.engine.progress import Progress
 from geneval.extractors.extractor import FeatureExtractor, layer_of
+from geneval.ledger import Ledger
 from geneval.metric import Need, Undefined
 from geneval.plan import Measurement, Plan
 from geneval.resample import Context, lowest_hashed
@@ -42,7 +44,12 @@ class Measuring:
         inputs: Inputs,
         extractors: Mapping[str, FeatureExtractor],
         fingerprints: Mapping[Role, Digest],
+        ledger: Ledger,
+        backend: str,
     ) -> None:
+        self.ledger = ledger
+        self.backend = backend
+        self.recalled: set[str] = set()
         self.plan = plan
         self.inputs = inputs
         self.extractors = extractors
@@ -60,7 +67,7 @@ class Measuring:
             started = time.perf_counter()
             results.append(self._result(measurement))
             self.seconds[measurement.key] = time.perf_counter() - started
-            progress.advance(1)
+            progress.advance(1, measurement.key in self.recalled)
         progress.finish()
         return tuple(results)
 
@@ -88,16 +95,52 @@ class Measuring:
         self, measurement: Measurement, at: Mapping[str, str], scope: Scope
     ) -> Iterator[Value]:
         """The values of one measurement within one scope."""
-        spec, options = measurement.entry.spec, measurement.entry.options
-        estimates = self._undefined(measurement, scope)
+        spec = measurement.entry.spec
+        key = self._memory_key(measurement, scope)
+        estimates = recall(self.ledger, key) if key else None
         if estimates is None:
-            given = {
-                name: self._input(need, measurement, scope)
-                for name, need in measurement.needs.items()
-            }
-            estimates = spec.measure(given, self.context, options)
+            estimates = self._computed(measurement, scope)
+            if key:
+                remember(self.ledger, key, estimates)
+        else:
+            self.recalled.add(measurement.key)
         for estimate, output in zip(estimates, spec.outputs, strict=True):
             yield self._value(measurement, estimate, output, at)
+
+    def _computed(self, measurement: Measurement, scope: Scope) -> list[Estimate]:
+        """The estimates of one measurement within one scope, from its inputs."""
+        undefined = self._undefined(measurement, scope)
+        if undefined is not None:
+            return undefined
+        given = {
+            name: self._input(need, measurement, scope) for name, need in measurement.needs.items()
+        }
+        return measurement.entry.spec.measure(given, self.context, measurement.entry.options)
+
+    def _memory_key(self, measurement: Measurement, scope: Scope) -> Digest | None:
+        """What the estimates follow from; None for those that read other metrics' values."""
+        if any(need.kind == "values" for need in measurement.needs.values()):
+            return None
+        entry = measurement.entry
+        names = {n.extractor or measurement.extractor for n in measurement.needs.values()}
+        return digest(
+            {
+                "metric": [entry.metric, entry.spec.version, source_of(entry.spec.compute)],
+                "options": {name: repr(value) for name, value in entry.options.items()},
+                "extractors": {
+                    name: [
+                        dict(self.extractors[name].identity),
+                        source_of(type(self.extractors[name])),
+                    ]
+                    for name in sorted(names)
+                },
+                "sets": {str(role): self.fingerprints[role] for role in measurement.roles},
+                "scope": scope.name,
+                "context": [self.context.seed, self.context.level],
+                "backend": self.backend,
+                "code": code_digest(),
+            }
+        )
 
     def _undefined(self, measurement: Measurement, scope: Scope) -> list[Estimate] | None:
         """Estimates with a problem when the inputs cannot be had at all, else None."""

@@ -139,6 +139,7 @@ def execute(
         "seconds": time.perf_counter() - started,
         "passes": passes,
         "metrics": measuring.seconds,
+        "recalled": sorted(measuring.recalled),
     }
     document = replace(document, timing=timing)
     result = Result(document, measuring.evidence)
@@ -234,7 +235,7 @@ def _measure(
     for role in job.sets:
         if not inputs.good(role):
             raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")
-    measuring = Measuring(job.plan, inputs, job.extractors, fingerprints)
+    measuring = Measuring(job.plan, inputs, job.extractors, fingerprints, job.ledger, job.device)
     cautions = _cautions(job, inputs, bad)
     for caution in cautions:
         progress.say(caution)

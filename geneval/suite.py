@@ -105,7 +105,7 @@ class Suite(_Strict):
     weights: dict[str, str] = {}
     on_bad_sample: Literal["fail", "skip"] = "fail"
     keep_samples: Literal["all", "gallery", "none"] = "gallery"
-    pair_by: Literal["id", "seed", "prompt"] | None = None
+    pair_by: Literal["id"] | None = None
     metrics: list[MetricEntry]
     baselines: dict[str, str] = {}
     gates: list[str | dict[str, Any]] = []
@@ -126,6 +126,21 @@ class Suite(_Strict):
     def digest(self) -> Digest:
         """Digest of the document."""
         return digest(self.document)
+
+    @property
+    def written(self) -> dict[str, Any]:
+        """The document in the form in which suites are written."""
+        whole = self.document
+        whole["extractor"] = _flat(whole["extractor"])
+        metrics = []
+        for entry in whole["metrics"]:
+            options = {**entry["options"], **_without(entry, "key", "metric", "options")}
+            if entry["key"] != entry["metric"]:
+                options["as"] = entry["key"]
+            if "extractor" in options:
+                options["extractor"] = _flat(options["extractor"])
+            metrics.append({entry["metric"]: options} if options else entry["metric"])
+        return {**whole, "metrics": metrics}
 
     def at(self, *place: str | int) -> str:
         """`file:line: ` of a place as written, or '' when it was not written in a file."""
@@ -371,6 +386,12 @@ def _extractor(given: Any) -> Any:
         nested = given.get("options", {})  # the form in which a result's document has it
         return {"name": given["name"], "options": {**nested, **_without(given, "name", "options")}}
     raise UsageError("an extractor is a name, or a mapping with `name:` and its options")
+
+
+def _flat(extractor: Mapping[str, Any]) -> Any:
+    """An extractor choice as a suite writes it: a name, or a mapping of name and options."""
+    options = extractor.get("options") or {}
+    return {"name": extractor["name"], **options} if options else extractor["name"]
 
 
 def _without(content: Mapping[str, Any], *names: str) -> dict[str, Any]:

@@ -24,6 +24,7 @@ from geneval.signature import Digest, Signature
 Ids = tuple[str, ...]
 Cell = str | int | float | None
 Direction = Literal["higher", "lower", "target"]
+TARGETS = {"population": "of the population", "at_n": "the spread at this n"}  # in words
 EvidenceKind = Literal["scores", "influence", "statistics"]
 
 

@@ -210,21 +210,19 @@ def _absolute(gate: Gate, value: Value, number: float) -> _Claim:
     """`at_least` and `at_most`; with the interval, its far end must clear the limit as well."""
     assert gate.limit is not None
     upper = gate.kind == "at_most"
-    judged, which = number, "is"
+    judged, told = number, f"{gate.address} is {shown(number, gate.limit)}"
+    unit = f" {value.spec.unit}" if value.spec.unit else ""
     if gate.judge == "interval" and value.interval is not None:
         judged = value.interval.high if upper else value.interval.low
-        which = f"{shown(number)} has the {'upper' if upper else 'lower'} bound"
+        told += f", its {'upper' if upper else 'lower'} bound {shown(judged, gate.limit)}"
     holds = _clears(judged, gate.limit, upper, gate.strict)
-    limit = shown(gate.limit, judged)
-    rule = {
-        (True, False): f"at most {limit}",
-        (False, False): f"at least {limit}",
-        (True, True): f"below {limit}",
-        (False, True): f"above {limit}",
+    asked = {
+        (True, False): "allows at most",
+        (False, False): "asks for at least",
+        (True, True): "allows only less than",
+        (False, True): "asks for more than",
     }[upper, gate.strict]
-    unit = f" {value.spec.unit}" if value.spec.unit else ""
-    told = f"{gate.address} {which} {shown(judged, gate.limit)}{unit}, "
-    told += f"{rule}" if holds else f"the rule is {rule}"
+    told += f"{unit}; the gate {asked} {shown(gate.limit, judged)}"
     finding = f": {value.finding}" if value.finding else ""
     status = Status.PASS if holds else Status.FAIL
     return _Claim(gate, told + finding, status, number=number, limit=gate.limit)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
 _ELEMENTS = {"svg", "g", "path", "rect", "line", "text", "tspan", "circle", "defs", "clipPath"}
-_WIDTH = 560
+_WIDTH = 560  # of a chart that has the page for itself
+_HALF = 320  # of one that shares it
+_FONT = "Arial, Liberation Sans, sans-serif"  # of the widths that text is measured with
 
 
 def chart_of(table: DetailTable) -> str:
@@ -68,7 +70,7 @@ def intervals(rows: Sequence[Mapping[str, Any]], title: str) -> str:
     bars = base.mark_rule(strokeWidth=2, color=COLOURS[0]).encode(
         x=alt.X("low:Q", title=title), x2="high:Q", y=y
     )
-    return _svg((bars + points).properties(width=_WIDTH - 160, height=26 * len(drawn)))
+    return _svg((bars + points).properties(width=_HALF, height=26 * len(drawn)))
 
 
 def trend(rows: Sequence[Mapping[str, Any]], title: str) -> str:
@@ -83,7 +85,7 @@ def trend(rows: Sequence[Mapping[str, Any]], title: str) -> str:
     band = base.mark_area(color=COLOURS[0], opacity=0.2).encode(
         x=x, y=alt.Y("low:Q", title=title), y2="high:Q"
     )
-    return _svg((band + line).properties(width=_WIDTH, height=180))
+    return _svg((band + line).properties(width=_HALF, height=140))
 
 
 def _series(names: Sequence[str]) -> alt.Color:
@@ -115,7 +117,7 @@ def _svg(chart: alt.Chart | alt.LayerChart) -> str:
 
     axis = dict.fromkeys(("labelColor", "titleColor", "tickColor", "domainColor"), "currentColor")
     themed = (
-        chart.configure(background="transparent", font="system-ui, sans-serif")
+        chart.configure(background="transparent", font=_FONT, padding=10)
         .configure_axis(**axis, gridColor="#8884", labelFontSize=11, titleFontWeight="normal")
         .configure_legend(labelColor="currentColor", labelFontSize=11)
         .configure_view(stroke=None)

@@ -26,7 +26,7 @@ class EntryView:
     status: str
     glyph: str
     sentence: str
-    worst: str
+    worst: tuple[str, ...]
     href: str
     shelf: Shelf | None
 
@@ -59,7 +59,7 @@ class RowView:
     unit: str
     cells: tuple[CellView, ...]
     trend: str
-    chart: str
+    charts: tuple[str, ...]
     signature: str
 
 
@@ -96,7 +96,8 @@ def comparison_view(comparison: Comparison, directory: Path) -> ComparisonView:
 
 
 def _entry(name: str, step: int | None, directories: Sequence[str], to: Path) -> EntryView:
-    status, sentence, gravest, href, shelf = "", "", "", "", None
+    status, sentence, href, shelf = "", "", "", None
+    gravest: tuple[str, ...] = ()
     try:
         files = RunFiles(Path(directories[0]))
         status, sentence = files.judgement.status.value, files.judgement.sentence
@@ -125,21 +126,23 @@ def _row(row: Row, comparison: Comparison) -> RowView:
         address=row.address,
         arrow=ARROWS[row.spec.direction],
         unit=row.spec.unit,
-        cells=tuple(_cell(cell) for cell in row.cells),
+        cells=tuple(_cell(cell, row.address) for cell in row.cells),
         trend=row.trend,
-        chart=_chart(row, comparison),
+        charts=tuple(chart for chart in _charts(row, comparison) if chart),
         signature=row.signature,
     )
 
 
-def _cell(cell: Cell) -> CellView:
+def _cell(cell: Cell, address: str) -> CellView:
     found = cell.difference
     told = ""
     if found is not None and found.number is not None:
         told = f"{found.number:+.4g}"
         if found.interval:
             told += f" [{shown(found.interval.low)}, {shown(found.interval.high)}]"
-        told += f" in {found.address}, {'paired' if found.paired else 'unpaired'}"
+        told += f" in {found.address}" if found.address != address else ""
+        if found.se is not None:
+            told += ", paired" if found.paired else ", unpaired"
     elif found is not None and found.problem:
         told = found.problem
     interval = cell.interval
@@ -154,8 +157,8 @@ def _cell(cell: Cell) -> CellView:
     )
 
 
-def _chart(row: Row, comparison: Comparison) -> str:
-    """Values over steps where steps are known for three or more, else side by side."""
+def _charts(row: Row, comparison: Comparison) -> tuple[str, ...]:
+    """All entries side by side, and over steps where steps are known for three or more."""
     points = [
         {
             "name": entry.name,
@@ -168,6 +171,7 @@ def _chart(row: Row, comparison: Comparison) -> str:
         if cell.number is not None
     ]
     over_steps = [point for point in points if point["step"] is not None]
-    if row.trend and len(over_steps) >= 3:
-        return trend(over_steps, row.address)
-    return intervals(points, row.address)
+    side_by_side = intervals(points, row.address)
+    if len(over_steps) < 3:
+        return (side_by_side,)
+    return side_by_side, trend(over_steps, row.address)

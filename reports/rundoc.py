@@ -12,12 +12,11 @@ from typing import Any
 from geneval.reports.charts import chart_of
 from geneval.result import MetricResult, Result
 from geneval.rundir import MEDIA_INDEX
-from geneval.value import Role, Value, shown
+from geneval.value import TARGETS, Role, Value, shown
 from geneval.verdict import Judgement, Verdict, load_judgement
 
 GLYPHS = {"PASS": "✓", "FAIL": "✗", "WARN": "!", "INCONCLUSIVE": "?", "ERROR": "⚠"}
 ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "target": ""}
-_TARGETS = {"population": "of the population", "at_n": "spread at this n"}
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,8 @@ class RunView:
     glyph: str
     sentence: str
     judged: bool
-    worst: str
+    worst: tuple[str, ...]
+    requested_labels: bool
     gates: tuple[Verdict, ...]
     values: tuple[ValueView, ...]
     chapters: Mapping[str, tuple[MetricView, ...]]
@@ -148,6 +148,7 @@ def run_view(directory: Path) -> RunView:
         sentence=judgement.sentence,
         judged=bool(judgement.verdicts),
         worst=worst(judgement),
+        requested_labels=document.subject.kind == "checkpoint",
         gates=judgement.verdicts,
         values=tuple(view for metric in metrics for view in metric.values),
         chapters=chapters,
@@ -170,12 +171,12 @@ def run_view(directory: Path) -> RunView:
     )
 
 
-def worst(judgement: Judgement) -> str:
-    """The sentence of the gravest verdict that is no pass, or ''."""
+def worst(judgement: Judgement) -> tuple[str, ...]:
+    """The sentences of up to three verdicts that are no pass, the gravest first."""
     order = ("ERROR", "INCONCLUSIVE", "FAIL", "WARN")
     grave = [v for v in judgement.verdicts if v.status.value in order]
     grave.sort(key=lambda verdict: order.index(verdict.status.value))
-    return grave[0].sentence if grave else ""
+    return tuple(verdict.sentence for verdict in grave[:3])
 
 
 def value_view(value: Value) -> ValueView:
@@ -187,7 +188,7 @@ def value_view(value: Value) -> ValueView:
         output=value.spec.name,
         number="—" if value.number is None else shown(value.number),
         interval=bounds,
-        target=_TARGETS[interval.target] if interval else (value.no_interval or ""),
+        target=TARGETS[interval.target] if interval else (value.no_interval or ""),
         method=f"{interval.level:.0%} {interval.method}" if interval else "",
         n=" / ".join("?" if n is None else f"{n:,}" for n in value.n.values()),
         arrow=ARROWS[value.spec.direction],

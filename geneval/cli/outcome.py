@@ -14,20 +14,20 @@ if TYPE_CHECKING:
 
 def text(outcome: Outcome) -> str:
     """Values and verdicts of one run."""
-    from geneval.value import shown
+    from geneval.value import TARGETS, shown
 
     document, judgement = outcome.result.document, outcome.judgement
     named = printable(f"{document.subject.name} under {document.suite.name}")
     lines = [f"{named}: {status(judgement.status.value) if _judged(outcome) else 'not judged'}"]
     lines[0] += f" ({judgement.sentence})"
-    rows = [("value", "number", "interval", "of", "n")]
+    rows = [("value", "number", "interval", "n", "the interval is")]
     for value in outcome.result.values():
         interval = value.interval
         bounds = f"[{shown(interval.low)}, {shown(interval.high)}]" if interval else ""
-        target = interval.target.replace("_", " ") if interval else value.no_interval or ""
+        target = TARGETS[interval.target] if interval else value.no_interval or ""
         number = "—" if value.number is None else shown(value.number)
         n = "/".join("?" if count is None else str(count) for count in value.n.values())
-        rows.append((value.address, number, bounds, value.problem or target, n))
+        rows.append((value.address, number, bounds, n, value.problem or target))
     lines += columns(rows, "  ")
     verdicts = [(v.status.value, v.gate.text, v.sentence) for v in judgement.verdicts]
     width = max((len(word) for word, _, _ in verdicts), default=0)

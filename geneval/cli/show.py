@@ -57,4 +57,4 @@ def _suite(name: str) -> str:
 
     from geneval.suite import load_suite
 
-    return yaml.safe_dump(load_suite(name).document, sort_keys=False, allow_unicode=True).rstrip()
+    return yaml.safe_dump(load_suite(name).written, sort_keys=False, allow_unicode=True).rstrip()

@@ -17,9 +17,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geneval.engine.memory import source_of
 from geneval.extractors.extractor import FeatureExtractor
 from geneval.ledger import SHARD_SAMPLES, Ledger, Shard
-from geneval.samples.images import encode_png
+from geneval.samples.images import decode, encode_png
 from geneval.samples.sampleset import Batch, SampleSet
 from geneval.signature import Digest, digest
 from geneval.value import Ids
@@ -74,6 +75,7 @@ class PassWork:
                     "format": FORMAT,
                     "content": self.content[shard],
                     "extractor": dict(self.extractors[name].identity),
+                    "code": [source_of(type(self.extractors[name])), source_of(decode)],
                     "layer": layer,
                     "backend": self.backend,
                 }

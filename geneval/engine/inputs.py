@@ -63,9 +63,14 @@ class Inputs:
     def good(self, role: Role) -> Ids:
         """Ids of the samples of a role that could be read, as far as any extractor saw them."""
         work = self._works[role]
-        for name, layers in work.layers.items():
-            return self._layer(role, name, layers[0]).ids
-        return work.samples.ids
+        widths = {
+            (name, layer): work.extractors[name].layers[layer].width
+            for name, layers in work.layers.items()
+            for layer in layers
+        }
+        if not widths:
+            return work.samples.ids
+        return self._layer(role, *min(widths, key=lambda place: widths[place])).ids
 
     def unlikeness(self, role: Role, name: str, extractor: FeatureExtractor) -> str:
         """The extractor's caution about a role's samples, or ''."""

@@ -1,0 +1,88 @@
+"""What has been measured before: estimates with their evidence, kept in the ledger.
+
+The key holds everything an estimate follows from (metric, version, options, extractors, data,
+scope, seed and level of the intervals, kind of device, and the source code), so a stored estimate
+is either the very one or not found.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from geneval.ledger import Ledger, Shard, file_digest
+from geneval.signature import Digest, digest
+from geneval.value import Estimate, Evidence, Measured, Role, measured_fields
+
+if TYPE_CHECKING:
+    from pydantic import TypeAdapter
+
+
+def recall(ledger: Ledger, key: Digest) -> list[Estimate] | None:
+    """The estimates stored under a key, or None."""
+    shard = ledger.read(key)
+    if shard is None:
+        return None
+    found = []
+    for i, fact in enumerate(shard.facts["estimates"]):
+        evidence = {
+            Role(role): Evidence(kind, tuple(ids), shard.arrays[f"{i}.{role}"])
+            for role, (kind, ids) in fact["evidence"].items()
+        }
+        measured = _adapter().validate_python(fact["measured"])
+        fields = measured_fields(measured)
+        found.append(Estimate(**fields, output=fact["output"], evidence=evidence))
+    return found
+
+
+def remember(ledger: Ledger, key: Digest, estimates: Sequence[Estimate]) -> None:
+    """Store estimates; those whose evidence has clusters are computed anew each time."""
+    if any(e.cluster is not None for each in estimates for e in each.evidence.values()):
+        return
+    arrays = {
+        f"{i}.{role}": np.asarray(e.rows, dtype=np.float64)
+        for i, each in enumerate(estimates)
+        for role, e in each.evidence.items()
+    }
+    facts = [
+        {
+            "output": each.output,
+            "measured": _adapter().dump_python(Measured(**measured_fields(each)), mode="json"),
+            "evidence": {str(role): (e.kind, e.ids) for role, e in each.evidence.items()},
+        }
+        for each in estimates
+    ]
+    ledger.write(key, Shard(arrays, {"estimates": facts}))
+
+
+@cache
+def source_of(thing: Any) -> Digest:
+    """Digest of the source file that defines a function or class; '' where there is none."""
+    try:
+        path = inspect.getsourcefile(thing)
+    except TypeError:
+        return ""
+    return file_digest(Path(path)) if path and Path(path).is_file() else ""
+
+
+@cache
+def code_digest() -> Digest:
+    """Digest of geneval's own source: numbers of other code are not recalled."""
+    import geneval
+    import geneval.metrics
+
+    roots = {*geneval.__path__, *geneval.metrics.__path__}
+    files = {path for root in roots for path in Path(root).rglob("*.py")}
+    return digest(sorted(file_digest(path) for path in files))
+
+
+@cache
+def _adapter() -> TypeAdapter[Measured]:
+    from pydantic import TypeAdapter
+
+    return TypeAdapter(Measured)

@@ -1,10 +1,7 @@
-"""Differences between results, with intervals, and the comparison of many.
+"""The comparison of many results of one suite: differences, ranks with ties, trend over steps.
 
-Two values are compared only when their signatures agree. The difference is taken on the output that
-the metric names for comparisons (`fid` by `fid.debiased`), and its interval comes from the evidence
-of both: samples of one reference are always paired, generated samples only where the suite declares
-that they pair. Replicates (the same checkpoint with other seeds) stand for themselves: their spread
-holds training noise as well.
+Replicates (the same checkpoint with other training seeds) stand for themselves: their spread holds
+training noise as well as sampling noise.
 """
 
 from __future__ import annotations
@@ -17,12 +14,11 @@ from functools import cache
 from statistics import fmean, variance
 from typing import TYPE_CHECKING, Any, Literal
 
-import numpy as np
-
+from geneval.difference import Difference, better_by, difference, interval_of, squared_error
 from geneval.errors import UsageError
-from geneval.resample import holm, quantile
+from geneval.resample import holm
 from geneval.result import Result
-from geneval.value import Evidence, Interval, OutputSpec, Role, Value
+from geneval.value import Interval, OutputSpec, Value
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
@@ -30,23 +26,6 @@ if TYPE_CHECKING:
 SCHEMA = 1
 ALPHA = 0.05
 Outcome = Literal["better", "worse", "not distinguished", "not comparable"]
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Value of a minus value of b at an address, or the problem that forbids it.
-
-    `se` is the standard error, `paired` whether generated samples were paired, `p` the two-sided
-    p-value of no difference; all three are None for a value without evidence or interval.
-    """
-
-    address: str
-    number: float | None = None
-    se: float | None = None
-    interval: Interval | None = None
-    paired: bool = False
-    p: float | None = None
-    problem: str | None = None
 
 
 @dataclass(frozen=True)
@@ -154,83 +133,6 @@ def compare(results: Sequence[Result], against: str | None = None) -> Comparison
     )
 
 
-def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Difference:
-    """The difference a − b of two results at an address, by the output made for comparisons."""
-    first, second = a[address], b[address]
-    by = first.compared_by
-    if by != first.address:
-        first, second = a[by], b[by]
-    problem = _incomparable(a, b, first, second)
-    if problem or first.number is None or second.number is None:
-        return Difference(by, problem=problem)
-    number = first.number - second.number
-    paired, squared = _variance(a, b, first, second)
-    if squared is None:
-        return Difference(by, number)
-    return _difference(by, number, math.sqrt(squared), level, paired)
-
-
-def better_by(spec: OutputSpec, number: float) -> float:
-    """A difference a − b as improvement of a: positive is better for the output's direction."""
-    return -number if spec.direction == "lower" else number
-
-
-def _difference(address: str, number: float, se: float, level: float, paired: bool) -> Difference:
-    half = quantile(level) * se
-    method = "paired evidence" if paired else "evidence"
-    interval = Interval(number - half, number + half, level, method, "population")
-    p = math.erfc(abs(number) / se / math.sqrt(2)) if se > 0 else float(number == 0)
-    return Difference(address, number, se, interval, paired, p)
-
-
-def _incomparable(a: Result, b: Result, first: Value, second: Value) -> str | None:
-    """Why two values must not be compared, or None."""
-    for result, value in ((a, first), (b, second)):
-        if result.document.partial:
-            return f"{result.name} is partial (--limit {result.document.partial})"
-        if value.problem:
-            return f"{result.name}: {value.problem}"
-    differing = first.signature.differences(second.signature)
-    if differing:
-        details = first.signature.describe(differing, second.signature)
-        return f"not comparable, the signatures differ: {details}"
-    return None
-
-
-def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, float | None]:
-    """Whether generated samples were paired, and the variance of the difference."""
-    mine, theirs = a.evidence(first), b.evidence(second)
-    if not mine or set(mine) != set(theirs):
-        return False, _from_intervals(first, second)
-    declared = (
-        a.document.suite.document.get("pair_by") == "id" == b.document.suite.document.get("pair_by")
-    )
-    total, paired = 0.0, False
-    for role in mine:
-        one, other = mine[role], theirs[role]
-        together = one.ids == other.ids and (role is not Role.GENERATED or declared)
-        paired |= together and role is Role.GENERATED
-        total += _role_variance(one, other, together)
-    return paired, total
-
-
-def _role_variance(one: Evidence, other: Evidence, together: bool) -> float:
-    """Variance that one role's samples give to the difference of two values."""
-    if together:
-        return float(np.var(one.rows - other.rows, ddof=1) / len(one.rows))
-    return sum(float(np.var(e.rows, ddof=1) / len(e.rows)) for e in (one, other))
-
-
-def _from_intervals(first: Value, second: Value) -> float | None:
-    """Variance of a difference of independent values, from the lengths of their intervals."""
-    total = 0.0
-    for interval in (first.interval, second.interval):
-        if interval is None:
-            return None
-        total += ((interval.high - interval.low) / (2 * quantile(interval.level))) ** 2
-    return total
-
-
 def _grouped(results: Sequence[Result]) -> list[_Group]:
     """Results by checkpoint, replicates together, in the order given (steps ascending)."""
     digests = [result.document.digest for result in results]
@@ -335,7 +237,7 @@ def _between(a: _Group, b: _Group, address: str) -> Difference:
     if spreads[0] is None or spreads[1] is None:
         return Difference(single[0].address, number)
     se = math.sqrt(spreads[0] + spreads[1])
-    return _difference(single[0].address, number, se, 1 - ALPHA, False)
+    return interval_of(single[0].address, number, se, 1 - ALPHA, False)
 
 
 def _spread(group: _Group, address: str) -> float | None:
@@ -343,10 +245,7 @@ def _spread(group: _Group, address: str) -> float | None:
     values = group.values(address)
     if len(values) > 1:
         return variance(v.number for v in values if v.number is not None) / len(values)
-    interval = values[0].interval
-    if interval is None:
-        return None
-    return ((interval.high - interval.low) / (2 * quantile(interval.level))) ** 2
+    return squared_error(values[0])
 
 
 def _adjusted(differences: Sequence[Difference | None]) -> list[float | None]:

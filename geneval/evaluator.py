@@ -102,8 +102,7 @@ def open_job(
         )
     elif samples is not None:
         sets[Role.GENERATED] = open_samples(samples, suite.samples, ledger, "samples")
-        stem = Path(sets[Role.GENERATED].name).stem
-        subject = subject or Subject(name or stem, "samples")
+        subject = subject or Subject(name or _called(sets[Role.GENERATED].name), "samples")
     else:
         raise UsageError(
             "nothing to evaluate: give --samples PATH, or --checkpoint PATH --adapter NAME"
@@ -140,6 +139,12 @@ def open_samples(given: Any, spec: SamplesSpec, ledger: Ledger, name: str) -> Sa
             f"{name}: give a path, an array, a tensor or a SampleSet, not {given!r:.60}"
         )
     return from_memory(images, labels, name)
+
+
+def _called(path: str) -> str:
+    """A short name for samples: the folder's, or the file's without extension."""
+    place = Path(path)
+    return (place.resolve().name if place.is_dir() else place.stem) or "samples"
 
 
 def _generated(

@@ -24,6 +24,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geneval.errors import UsageError
 from geneval.signature import Digest
 
 SHARD_SAMPLES = 1024
@@ -70,7 +71,7 @@ class Ledger:
 
         arrays = {name: np.ascontiguousarray(a) for name, a in shard.arrays.items()}
         facts = {**shard.facts, "checksum": _checksum(arrays)}
-        atomic_write(self._path(key), save(arrays, {"facts": json.dumps(facts, allow_nan=False)}))
+        self._write(self._path(key), save(arrays, {"facts": json.dumps(facts, allow_nan=False)}))
 
     def rate(self, name: str) -> float | None:
         """Samples per second that a pass of that name reached when it last ran, if it has."""
@@ -84,7 +85,16 @@ class Ledger:
         path, rates = self.root / "rates.json", {}
         with contextlib.suppress(FileNotFoundError, ValueError):
             rates = json.loads(path.read_bytes())
-        atomic_write(path, json.dumps({**rates, name: rate}).encode())
+        self._write(path, json.dumps({**rates, name: rate}).encode())
+
+    def _write(self, path: Path, data: bytes) -> None:
+        try:
+            atomic_write(path, data)
+        except OSError as error:
+            raise UsageError(
+                f"the ledger at {self.root} cannot be written: {error.strerror}; set GENEVAL_CACHE "
+                "to a folder that can"
+            ) from error
 
     def _path(self, key: Digest) -> Path:
         return self.root / "shards" / key[:2] / f"{key}.safetensors"
@@ -102,7 +112,7 @@ class Ledger:
         manifest = Manifest(known)
         yield manifest
         if manifest.changed:
-            atomic_write(path, json.dumps(manifest.known).encode())
+            self._write(path, json.dumps(manifest.known).encode())
 
 
 class Manifest:

@@ -214,8 +214,7 @@ class Measuring:
             identity = dict(extractor.identity)
             fields += [("ext", identity.pop("ext")), ("weights", identity.pop("weights", None))]
             fields += [("layer", "+".join(name for name in names if name)), *identity.items()]
-        for role in measurement.roles:
-            fields += sorted(self.inputs.samples(role).conventions.items())
+        fields += sorted(self.inputs.samples(Role.GENERATED).conventions.items())
         fields += [(name, _scalar(value)) for name, value in options.items()]
         fields += list(spec.conventions.items())
         if measurement.entry.by:

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 SCHEMA = 1
 RESULT_FILE = "result.json"
 SAMPLES_FILE = "samples.parquet"
+MEDIA_INDEX = "media/index.json"
 _OUTSIDE_DIGEST = ("provenance", "timing")
 Status = Literal["ok", "failed", "skipped"]
 
@@ -183,7 +184,8 @@ class Result:
             for r in rows
         )
         title = html.escape(f"{self.name} under {self.document.suite.name}")
-        return f"<table><caption>{title}</caption><tr>{head}</tr>{body}</table>"
+        cautions = "".join(f"<p>⚠ {html.escape(told)}</p>" for told in self.document.cautions)
+        return f"{cautions}<table><caption>{title}</caption><tr>{head}</tr>{body}</table>"
 
     def _load_evidence(self) -> dict[str, dict[Role, Evidence]]:
         file = self.directory / SAMPLES_FILE if self.directory else None

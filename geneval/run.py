@@ -150,7 +150,7 @@ def execute(
     name = (
         f"{document.provenance['started'].replace(':', '').replace('-', '')}-{document.digest[:8]}"
     )
-    with new_run_directory(parent, name) as directory:
+    with new_run_directory(parent, name) as (directory, final):
         write_result(document, directory)
         write_judgement(judgement, directory)
         good = {role: measuring.inputs.good(role) for role in job.sets}
@@ -161,8 +161,8 @@ def execute(
             write_kept(directory, works[Role.GENERATED])
         for write in writers:
             write(directory)
-    result.directory = parent / name
-    return Outcome(result, judgement, parent / name)
+    result.directory = final
+    return Outcome(result, judgement, final)
 
 
 def resolve_device(name: str) -> str:
@@ -212,7 +212,7 @@ def _extract(
             progress.finish()
             more = f" (and {len(bad) - 1} more so far)" if len(bad) > 1 else ""
             raise SampleError(
-                f"{next(iter(bad.values()))}{more}; `on_bad_sample: skip` leaves such samples out"
+                f"{work.samples.name}: {next(iter(bad.values()))}{more}; `on_bad_sample: skip` leaves such samples out"
             )
         cached += report.samples if report.cached else 0
         progress.advance(report.samples, report.cached)
@@ -274,6 +274,8 @@ def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -
         if bad[one.role]:
             first = next(iter(bad[one.role].values()))
             found.append(f"{one.role}: {len(bad[one.role])} bad samples were left out: {first}")
+    if job.partial:
+        found.append(f"partial: at most {job.partial} samples a role (--limit), never gated")
     return tuple(found)
 
 

@@ -18,13 +18,13 @@ from pathlib import Path
 from typing import Any
 
 from geneval.engine.extract import PassWork, load_pngs
+from geneval.errors import UsageError
 from geneval.ledger import atomic_write
-from geneval.result import SAMPLES_FILE, Document, evidence_columns
+from geneval.result import MEDIA_INDEX, SAMPLES_FILE, Document, evidence_columns
 from geneval.samples.images import thumbnail
 from geneval.samples.sampleset import SampleSet
 from geneval.value import Evidence, Ids, Role
 
-MEDIA_INDEX = "media/index.json"
 KEPT = "samples"
 THUMBNAIL = 96  # longest side in pixels
 GRID = 60  # samples in the grid of each role
@@ -33,15 +33,13 @@ Writer = Callable[[Path], None]
 
 
 @contextlib.contextmanager
-def new_run_directory(parent: Path, name: str) -> Iterator[Path]:
-    """A folder to fill; it gets its name when the block ends well and vanishes otherwise."""
-    parent.mkdir(parents=True, exist_ok=True)
-    partial = parent / f".{name}.partial"
-    partial.mkdir()
+def new_run_directory(parent: Path, name: str) -> Iterator[tuple[Path, Path]]:
+    """A folder to fill and the one it becomes when the block ends well; otherwise it vanishes."""
+    partial, final = _claimed(parent, name)
     try:
-        yield partial
+        yield partial, final
         _sync(partial)
-        partial.rename(parent / name)
+        partial.rename(final)
         _sync_folder(parent)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -49,6 +47,23 @@ def new_run_directory(parent: Path, name: str) -> Iterator[Path]:
             parent.rmdir()
             parent.parent.rmdir()
         raise
+
+
+def _claimed(parent: Path, name: str) -> tuple[Path, Path]:
+    """A partial folder nobody else has, with a final name that is free."""
+    for attempt in range(1000):
+        numbered = name if attempt == 0 else f"{name}-{attempt + 1}"
+        partial, final = parent / f".{numbered}.partial", parent / numbered
+        if final.exists():
+            continue
+        try:
+            partial.mkdir(parents=True)
+        except FileExistsError:
+            continue
+        except OSError as error:
+            raise UsageError(f"{parent} cannot be written: {error.strerror}") from error
+        return partial, final
+    raise UsageError(f"{parent} holds a thousand runs named {name}")
 
 
 def write_samples(

@@ -7,21 +7,19 @@ single places, and every error names file and line. Paths in a suite are relativ
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
-from importlib.resources import files
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from geneval import suite_file
 from geneval.errors import UsageError, unknown
-from geneval.metric import MetricSpec, all_metrics, find_metric
+from geneval.metric import MetricSpec, find_metric
 from geneval.samples.images import Alpha
 from geneval.signature import Digest, digest
-from geneval.strict_yaml import Marks, Place, load, loads
+from geneval.strict_yaml import Marks, Place
+from geneval.suite_file import AD_HOC
 
-AD_HOC = "ad-hoc"
 _RESERVED = ("as", "extractor", "by", "n", "optional")
 _PATHS = ("path", "checkpoint", "weights", "baselines")  # where data lies is not what a suite is
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
@@ -159,10 +157,9 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
 
 def load_suite(source: str, overrides: Sequence[str] = ()) -> Suite:
     """The suite of a path, a shipped name or metrics with commas, with `key=value` overrides."""
-    content, marks = _find(source)
-    content, marks = _extended(content, marks, ())
-    for override in overrides:
-        _override(content, override)
+    content, marks = suite_file.extended(*suite_file.find(source))
+    for setting in overrides:
+        suite_file.override(content, setting)
     return _checked(content, marks)
 
 
@@ -173,169 +170,9 @@ def overridden(document: Mapping[str, Any], overrides: Sequence[str]) -> Suite:
         entry["key"]: {**entry.get("options", {}), **_without(entry, "key", "options")}
         for entry in document["metrics"]
     }
-    for override in overrides:
-        _override(content, override)
+    for setting in overrides:
+        suite_file.override(content, setting)
     return _checked(content, {})
-
-
-def shipped_suites() -> dict[str, Path]:
-    """The suites that come with geneval, by name."""
-    folder = Path(str(files("geneval.suites")))
-    return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
-
-
-def _find(source: str) -> tuple[dict[str, Any], Marks]:
-    path, shipped = Path(source), shipped_suites()
-    if source in shipped and not path.is_file():
-        path = shipped[source]
-    if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
-            raise UsageError(f"suite {source} does not exist")
-        return _read(path)
-    names = [name.strip() for name in source.split(",")]
-    known = all_metrics()
-    strays = [name for name in names if name not in known]
-    if strays and len(names) == 1:
-        raise UsageError(unknown("suite or metric", source, [*shipped, *known]))
-    if strays:
-        raise UsageError(unknown("metric", strays[0], known))
-    if len(set(names)) < len(names):
-        raise UsageError(f"{source} names a metric twice; use a suite and `as:`")
-    return {"version": 1, "name": AD_HOC, "metrics": _by_key(names, {}, "")}, {}
-
-
-def _read(path: Path) -> tuple[dict[str, Any], Marks]:
-    """A suite file with metrics by key and paths made relative to the working folder."""
-    content, marks = load(path)
-    if not isinstance(content, dict):
-        raise UsageError(f"{path} is no suite: it must be a mapping with `metrics:`")
-    if "version" not in content:
-        raise UsageError(f"{path}: `version: 1` is missing")
-    content["metrics"] = _by_key(content.get("metrics", []), marks, str(path))
-    if "baseline" in content:
-        if "baselines" in content:
-            raise UsageError(f"{marks['baseline',]}: give either baseline or baselines")
-        content["baselines"] = {"baseline": content.pop("baseline")}
-    _anchor(content, path.parent)
-    return content, marks
-
-
-def _by_key(entries: Any, marks: Marks, name: str) -> dict[str, Any]:
-    """The metrics list as {key: entry}; `null` stands for an entry that an extension removes."""
-    if not isinstance(entries, list):
-        raise UsageError(f"{marks.get(('metrics',), name)}: metrics is a list")
-    found: dict[str, Any] = {}
-    for i, entry in enumerate(entries):
-        where = marks.get(("metrics", i), name)
-        metric, options = _pair(entry, where)
-        key = metric if options is None else options.pop("as", metric)
-        if not isinstance(key, str) or key in found:
-            raise UsageError(f"{where}: the key {key!r} is given twice; choose another with `as:`")
-        found[key] = None if options is None else {"metric": metric, **options}
-        for place in [p for p in marks if p[:2] == ("metrics", i)]:
-            tail = place[3:] if isinstance(entry, dict) else ()
-            marks["metrics", key, *tail] = marks[place]
-    return found
-
-
-def _pair(entry: Any, where: str) -> tuple[str, dict[str, Any] | None]:
-    """A list item as metric name and options; options are None for `key: null`."""
-    if isinstance(entry, str):
-        return entry, {}
-    if isinstance(entry, dict) and len(entry) == 1:
-        ((metric, options),) = entry.items()
-        if options is None or isinstance(options, dict):
-            return metric, None if options is None else dict(options)
-    raise UsageError(
-        f"{where}: a metric is a name, or a name with options: `- kid: {{subsets: 50}}`"
-    )
-
-
-def _anchor(content: dict[str, Any], folder: Path) -> None:
-    """Make the paths of a suite file relative to that file."""
-
-    def anchored(value: Any) -> Any:
-        return str(folder / value) if isinstance(value, str) else value
-
-    for part in ("samples", "generate", "reference", "train"):
-        section = content.get(part)
-        if isinstance(section, dict):
-            for name in ("path", "checkpoint"):
-                if name in section:
-                    section[name] = anchored(section[name])
-    for part in ("weights", "baselines"):
-        if isinstance(content.get(part), dict):
-            content[part] = {name: anchored(value) for name, value in content[part].items()}
-
-
-def _extended(
-    content: dict[str, Any], marks: Marks, seen: tuple[str, ...]
-) -> tuple[dict[str, Any], Marks]:
-    """The content laid over what it extends."""
-    parent_name = content.pop("extends", None)
-    if parent_name is None:
-        gone = [key for key, entry in content["metrics"].items() if entry is None]
-        if gone:
-            where = marks.get(("metrics", gone[0]), "")
-            raise UsageError(f"{where}: {gone[0]} is null but nothing is extended; write its name")
-        return content, marks
-    where = marks["extends",]
-    if not isinstance(parent_name, str) or parent_name in seen:
-        raise UsageError(f"{where}: cannot extend {parent_name!r}")
-    path = shipped_suites().get(parent_name, Path(where.rsplit(":", 1)[0]).parent / parent_name)
-    if not path.is_file():
-        raise UsageError(f"{where}: {unknown('suite', parent_name, shipped_suites())}")
-    parent, parent_marks = _extended(*_read(path), (*seen, parent_name))
-    for key, entry in content["metrics"].items():
-        if entry is None and key not in parent["metrics"]:
-            gone_from = f"{marks.get(('metrics', key), '')}: nothing to remove"
-            raise UsageError(f"{gone_from}: {unknown('metric key', key, parent['metrics'])}")
-    gates = [*parent.get("gates", []), *content.pop("gates", [])]
-    shifted = {
-        (("gates", int(str(p[1])) + len(parent.get("gates", [])), *p[2:]) if _is_gate(p) else p): at
-        for p, at in marks.items()
-    }
-    merged = _merged(parent, content)
-    merged["gates"] = gates
-    merged["metrics"] = {k: e for k, e in merged["metrics"].items() if e is not None}
-    return merged, {**parent_marks, **shifted}
-
-
-def _is_gate(place: Place) -> bool:
-    return len(place) > 1 and place[0] == "gates"
-
-
-def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
-    merged = dict(base)
-    for key, value in over.items():
-        deep = isinstance(value, dict) and isinstance(merged.get(key), dict)
-        merged[key] = _merged(merged[key], value) if deep else value
-    return merged
-
-
-def _override(content: dict[str, Any], override: str) -> None:
-    """Apply one `dotted.key=value`; metrics are reached by their key."""
-    path, equals, text = override.partition("=")
-    if not equals or not path:
-        raise UsageError(f"--set {override}: write key=value, such as metrics.kid.subsets=50")
-    *parents, last = path.split(".")
-    section = content
-    for depth, name in enumerate(parents):
-        if parents[:1] == ["metrics"] and depth == 1 and name not in section:
-            raise UsageError(f"--set {override}: {unknown('metric key', name, section)}")
-        inner = section.setdefault(name, {})
-        if not isinstance(inner, dict):
-            inner = section[name] = {"name": inner} if name == "extractor" else {}
-        section = inner
-    section[last] = _scalar(text)
-
-
-def _scalar(text: str) -> Any:
-    """A value from the command line: JSON where it is JSON (so 1e-3 is a number), else YAML."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return loads(text, "--set")[0]
 
 
 def _checked(content: dict[str, Any], marks: Marks) -> Suite:

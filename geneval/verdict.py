@@ -18,7 +18,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from geneval.compare import Difference, better_by, difference
+from geneval.difference import Difference, better_by, difference
 from geneval.errors import ExitCode, UsageError
 from geneval.gate import ABSOLUTE, Gate, Kind
 from geneval.ledger import atomic_write

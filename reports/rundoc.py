@@ -10,8 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from geneval.reports.charts import chart_of
-from geneval.result import MetricResult, Result
-from geneval.rundir import MEDIA_INDEX
+from geneval.result import MEDIA_INDEX, MetricResult, Result
 from geneval.value import TARGETS, Role, Value, shown
 from geneval.verdict import Judgement, Verdict, load_judgement
 
@@ -230,8 +229,12 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     for role, one in document.timing.get("passes", {}).items():
         cached = f", {one['cached']:,} of them from the ledger" if one["cached"] else ""
         yield f"pass over {role}", f"{one['samples']:,} samples in {one['seconds']:.2f} s{cached}"
-    metrics = document.timing.get("metrics", {})
-    yield "metrics", ", ".join(f"{key} {seconds:.2f} s" for key, seconds in metrics.items())
+    metrics, recalled = document.timing.get("metrics", {}), document.timing.get("recalled", ())
+    told_metrics = [
+        f"{key} from the ledger" if key in recalled else f"{key} {seconds:.2f} s"
+        for key, seconds in metrics.items()
+    ]
+    yield "metrics", ", ".join(told_metrics)
     yield "whole run", f"{document.timing.get('seconds', 0):.2f} s"
 
 

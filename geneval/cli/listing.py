@@ -47,7 +47,8 @@ def _metrics() -> list[tuple[str, str, str]]:
 
 
 def _suites() -> list[tuple[str, str, str]]:
-    from geneval.suite import load_suite, shipped_suites
+    from geneval.suite import load_suite
+    from geneval.suite_file import shipped_suites
 
     found = {name: load_suite(name) for name in shipped_suites()}
     return [(name, f"{len(s.metrics)} metrics", s.description) for name, s in found.items()]

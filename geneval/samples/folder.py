@@ -44,7 +44,7 @@ class FolderSet:
             raise SampleError(f"{root}: {_clash(files)} have one id; rename one of them")
         self._ids = tuple(sorted(self._files))
         self._columns = _metadata(root, self._files) or _folder_labels(self._ids)
-        self.notes = (_left_out(root, others),) if others else ()
+        self.notes = (_left_out(others),) if others else ()
         self._content: list[Digest] | None = None
 
     @property
@@ -94,7 +94,7 @@ class FolderSet:
     def _decode(self, sample: str) -> Any:
         path = self.root / self._files[sample]
         try:
-            return decode(path.read_bytes(), str(path), self.alpha)
+            return decode(path.read_bytes(), str(self._files[sample]), self.alpha)
         except SampleError as error:
             return error
 
@@ -137,9 +137,9 @@ def _clash(files: list[PurePosixPath]) -> str:
     raise AssertionError("no clash")
 
 
-def _left_out(root: Path, others: list[PurePosixPath]) -> str:
+def _left_out(others: list[PurePosixPath]) -> str:
     kinds = sorted({path.suffix.lower() or "no extension" for path in others})
-    return f"{root}: {len(others)} files were not read ({', '.join(kinds)}: no PNG, JPEG or WebP)"
+    return f"{len(others)} files were not read ({', '.join(kinds)}: no PNG, JPEG or WebP)"
 
 
 def _folder_labels(ids: Ids) -> dict[str, list[Any]]:

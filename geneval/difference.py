@@ -1,0 +1,118 @@
+"""The difference of one value between two results, with its interval.
+
+Two values are compared only when their signatures agree. The difference is taken on the output that
+the metric names for comparisons (`fid` by `fid.debiased`), and its interval comes from the evidence
+of both: samples of one reference are always paired, generated samples only where the suite declares
+that they pair.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from geneval.resample import quantile
+from geneval.result import Result
+from geneval.value import Evidence, Interval, OutputSpec, Role, Value
+
+
+@dataclass(frozen=True)
+class Difference:
+    """Value of a minus value of b at an address, or the problem that forbids it.
+
+    `se` is the standard error, `paired` whether generated samples were paired, `p` the two-sided
+    p-value of no difference; all three are None for a value without evidence or interval.
+    """
+
+    address: str
+    number: float | None = None
+    se: float | None = None
+    interval: Interval | None = None
+    paired: bool = False
+    p: float | None = None
+    problem: str | None = None
+
+
+def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Difference:
+    """The difference a − b of two results at an address, by the output made for comparisons."""
+    first, second = a[address], b[address]
+    by = first.compared_by
+    if by != first.address:
+        first, second = a[by], b[by]
+    problem = _incomparable(a, b, first, second)
+    if problem or first.number is None or second.number is None:
+        return Difference(by, problem=problem)
+    number = first.number - second.number
+    paired, squared = _variance(a, b, first, second)
+    if squared is None:
+        return Difference(by, number)
+    return interval_of(by, number, math.sqrt(squared), level, paired)
+
+
+def better_by(spec: OutputSpec, number: float) -> float:
+    """A difference a − b as improvement of a: positive is better for the output's direction."""
+    return -number if spec.direction == "lower" else number
+
+
+def interval_of(address: str, number: float, se: float, level: float, paired: bool) -> Difference:
+    """A difference with the interval and p-value of its standard error, normal theory."""
+    half = quantile(level) * se
+    method = "paired evidence" if paired else "evidence"
+    interval = Interval(number - half, number + half, level, method, "population")
+    p = math.erfc(abs(number) / se / math.sqrt(2)) if se > 0 else float(number == 0)
+    return Difference(address, number, se, interval, paired, p)
+
+
+def _incomparable(a: Result, b: Result, first: Value, second: Value) -> str | None:
+    """Why two values must not be compared, or None."""
+    for result, value in ((a, first), (b, second)):
+        if result.document.partial:
+            return f"{result.name} is partial (--limit {result.document.partial})"
+        if value.problem:
+            return f"{result.name}: {value.problem}"
+    differing = first.signature.differences(second.signature)
+    if differing:
+        details = first.signature.describe(differing, second.signature)
+        return f"not comparable, the signatures differ: {details}"
+    return None
+
+
+def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, float | None]:
+    """Whether generated samples were paired, and the variance of the difference."""
+    mine, theirs = a.evidence(first), b.evidence(second)
+    if not mine or set(mine) != set(theirs):
+        return False, _from_intervals(first, second)
+    declared = (
+        a.document.suite.document.get("pair_by") == "id" == b.document.suite.document.get("pair_by")
+    )
+    total, paired = 0.0, False
+    for role in mine:
+        one, other = mine[role], theirs[role]
+        together = one.ids == other.ids and (role is not Role.GENERATED or declared)
+        paired |= together and role is Role.GENERATED
+        total += _role_variance(one, other, together)
+    return paired, total
+
+
+def _role_variance(one: Evidence, other: Evidence, together: bool) -> float:
+    """Variance that one role's samples give to the difference of two values."""
+    if together:
+        return float(np.var(one.rows - other.rows, ddof=1) / len(one.rows))
+    return sum(float(np.var(e.rows, ddof=1) / len(e.rows)) for e in (one, other))
+
+
+def _from_intervals(first: Value, second: Value) -> float | None:
+    """Variance of a difference of independent values, from the lengths of their intervals."""
+    variances = [squared_error(value) for value in (first, second)]
+    known = [variance for variance in variances if variance is not None]
+    return sum(known) if len(known) == len(variances) else None
+
+
+def squared_error(value: Value) -> float | None:
+    """Squared standard error of a value, from the length of its interval."""
+    interval = value.interval
+    if interval is None:
+        return None
+    return ((interval.high - interval.low) / (2 * quantile(interval.level))) ** 2

@@ -211,8 +211,9 @@ def _extract(
         if bad and job.suite.on_bad_sample == "fail":
             progress.finish()
             more = f" (and {len(bad) - 1} more so far)" if len(bad) > 1 else ""
+            first = next(iter(bad.values()))
             raise SampleError(
-                f"{work.samples.name}: {next(iter(bad.values()))}{more}; `on_bad_sample: skip` leaves such samples out"
+                f"{work.samples.name}: {first}{more}; `on_bad_sample: skip` leaves such samples out"
             )
         cached += report.samples if report.cached else 0
         progress.advance(report.samples, report.cached)

@@ -109,13 +109,28 @@ class Measuring:
 
     def _computed(self, measurement: Measurement, scope: Scope) -> list[Estimate]:
         """The estimates of one measurement within one scope, from its inputs."""
-        undefined = self._undefined(measurement, scope)
-        if undefined is not None:
-            return undefined
-        given = {
-            name: self._input(need, measurement, scope) for name, need in measurement.needs.items()
+        spec = measurement.entry.spec
+        counts = self._counts(measurement, scope)
+        try:
+            for role, n in counts.items():
+                least = spec.min_n if role is Role.GENERATED else 1
+                if n < least:
+                    raise Undefined(f"{n} {role} samples, {spec.name} needs at least {least}")
+            given = {
+                name: self._input(need, measurement, scope)
+                for name, need in measurement.needs.items()
+            }
+        except Undefined as reason:
+            return [Estimate(output=o.name, problem=str(reason), n=counts) for o in spec.outputs]
+        return spec.measure(given, self.context, measurement.entry.options)
+
+    def _counts(self, measurement: Measurement, scope: Scope) -> dict[Role, int]:
+        """Samples of each role that the measurement reads within a scope."""
+        good = {role: self.inputs.good(role) for role in measurement.roles}
+        return {
+            role: len(scope.ids[role].intersection(ids)) if role in scope.ids else len(ids)
+            for role, ids in good.items()
         }
-        return measurement.entry.spec.measure(given, self.context, measurement.entry.options)
 
     def _memory_key(self, measurement: Measurement, scope: Scope) -> Digest | None:
         """What the estimates follow from; None for those that read other metrics' values."""
@@ -141,28 +156,6 @@ class Measuring:
                 "code": code_digest(),
             }
         )
-
-    def _undefined(self, measurement: Measurement, scope: Scope) -> list[Estimate] | None:
-        """Estimates with a problem when the inputs cannot be had at all, else None."""
-        spec = measurement.entry.spec
-        counts: dict[Role, int | None] = {}
-        problem = ""
-        for role in measurement.roles:
-            good = self.inputs.good(role)
-            n = len(set(good) & scope.ids[role]) if role in scope.ids else len(good)
-            counts[role] = n
-            if n == 0 or (role is Role.GENERATED and n < spec.min_n):
-                problem = f"{n} {role} samples, {spec.name} needs at least {max(spec.min_n, 1)}"
-        if not problem:
-            try:
-                for need in measurement.needs.values():
-                    if need.kind in ("neighbours", "values"):
-                        self._input(need, measurement, scope)
-            except Undefined as reason:
-                problem = str(reason)
-        if not problem:
-            return None
-        return [Estimate(output=o.name, problem=problem, n=counts) for o in spec.outputs]
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:
         if need.kind == "values":

@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from geneval.data import Features, Moments
 from geneval.errors import UsageError, unknown
 from geneval.options import Option, checked, declared
 from geneval.resample import Context
@@ -148,12 +149,25 @@ class MetricSpec:
         wants = inspect.signature(self.compute).parameters
         given = dict(inputs) | ({"context": context} if "context" in wants else {})
         try:
+            _require_one_width(inputs)
             estimates = {e.output: e for e in self.compute(**given, **options)}
         except Undefined as reason:
             return [Estimate(output=o.name, problem=str(reason)) for o in self.outputs]
         if set(estimates) != {o.name for o in self.outputs}:
             raise AssertionError(f"{self.name} returned {sorted(estimates)}")
         return [_in_range(estimates[o.name], o) for o in self.outputs]
+
+
+def _require_one_width(inputs: Mapping[str, Any]) -> None:
+    """Features and moments of one measurement must come from one feature space."""
+    spaces = {
+        name: given.d
+        for name, given in inputs.items()
+        if isinstance(given, Features | Moments) and getattr(given, "space", None) is None
+    }
+    if len(set(spaces.values())) > 1:
+        widths = ", ".join(f"{name} {d}" for name, d in spaces.items())
+        raise Undefined(f"the features differ in width: {widths}")
 
 
 def _in_range(estimate: Estimate, spec: OutputSpec) -> Estimate:

@@ -82,6 +82,9 @@ class Inputs:
         layer = layer_of(extractor, layer_role)
         assert layer is not None, "the plan checks that the layer exists"
         whole = self._layer(role, name, layer)
+        if ("finite", role, name, layer) not in self._known:
+            _require_finite(whole, role)
+            self._known["finite", role, name, layer] = True
         return whole if role not in scope.ids else self._scoped(whole, role, scope)
 
     def _layer(self, role: Role, name: str, layer: str) -> Features:
@@ -131,3 +134,13 @@ class Inputs:
         rows = [i for i, sample in enumerate(samples.ids) if sample in wanted]
         columns = [samples.column(name) for name in names]
         return tuple(samples.ids[i] for i in rows), [[c[i] for i in rows] for c in columns]
+
+
+def _require_finite(features: Features, role: Role) -> None:
+    """A NaN in one sample's features would be a NaN, or worse a number, in every value."""
+    broken = np.flatnonzero(~np.isfinite(features.x).all(axis=1))
+    if len(broken):
+        raise Undefined(
+            f"the extractor made features that are not finite for {len(broken)} {role} samples, "
+            f"the first is {features.ids[broken[0]]}"
+        )

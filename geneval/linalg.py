@@ -180,7 +180,8 @@ def frechet_left_out(
 
 def _noise(values: torch.Tensor) -> float:
     """Eigenvalues up to this are rounding, whose square roots would add up to a visible error."""
-    return len(values) * torch.finfo(values.dtype).eps * max(float(values[-1]), 0.0)
+    largest = float(values[-1]) if len(values) else 0.0
+    return len(values) * torch.finfo(values.dtype).eps * max(largest, 0.0)
 
 
 # -------------------------------------------------------------------------------- neighbours

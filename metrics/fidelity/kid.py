@@ -1,7 +1,8 @@
 """Kernel distance: unbiased squared maximum mean discrepancy under k(x, y) = (x·y/d + 1)³.
 
 Input: generated features [n, d] and reference features [m, d]; arithmetic float64. Unit: squared
-kernel units (papers often print 10³ times the value); may be slightly negative; best 0; symmetric.
+kernel units (papers often print 10³ times the value); range: unbounded, slightly negative where the
+sets agree; best 0; symmetric.
 
 `kid` is the literature's number: the mean over `subsets` pairs of subsets of `subset_size` samples,
 drawn without replacement by NumPy's RandomState(`seed`) in canonical id order, which are the draws

@@ -1,0 +1,63 @@
+"""The command in this process, and run directories that several tests read."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from subprocess import CompletedProcess
+
+import pytest
+
+from geneval.cli.app import run_app
+from geneval.evaluator import open_job
+from geneval.examples.digits.demo import FOLDER
+from geneval.ledger import Ledger
+from geneval.reports.write import RUN_WRITERS
+from geneval.run import execute
+from geneval.suite import load_suite
+
+Command = Callable[..., CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> Command:
+    """`geneval` with these arguments, run in this process in a fresh working folder."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: object) -> CompletedProcess[str]:
+        words = [str(argument) for argument in arguments]
+        capsys.readouterr()
+        with monkeypatch.context() as patched:
+            patched.setattr(sys, "argv", ["geneval", *words])
+            patched.setattr(sys, "path", [*sys.path])  # adapters are looked for beside the suite
+            with pytest.raises(SystemExit) as ended:
+                run_app()
+        told = capsys.readouterr()
+        return CompletedProcess(words, int(ended.value.code or 0), told.out, told.err)
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def step_runs(
+    digit_files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+) -> dict[str, Path]:
+    """Run directories of three checkpoints under `digits`, 300 samples each, all of them kept."""
+    out = tmp_path_factory.mktemp("step-runs")
+    suite = load_suite("digits", ["generate.n=300", "keep_samples=all"])
+    found = {}
+    for name in ("step-000250", "step-001000", "step-006000"):
+        job = open_job(
+            suite,
+            Ledger(out / "cache"),
+            checkpoint=FOLDER / f"{name}.safetensors",
+            reference=digit_files[1],
+            origin={"command": f"geneval run digits --checkpoint {name}.safetensors"},
+        )
+        directory = execute(job, out / "runs", RUN_WRITERS).directory
+        assert directory is not None
+        found[name] = directory
+    return found

@@ -1,0 +1,186 @@
+"""Device kernels against brute force, closed forms and SciPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import scipy.linalg
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from geneval import linalg
+from geneval.data import Features, Moments
+
+Floats = NDArray[np.float64]
+
+
+def moments(x: Floats) -> Moments:
+    """Moments of the rows."""
+    return Features(tuple(str(i) for i in range(len(x))), x).moments()
+
+
+def textbook(a: Moments, b: Moments) -> float:
+    """The Fréchet distance with SciPy's matrix square root, as pytorch-fid computes it."""
+    root = np.real(np.trace(np.asarray(scipy.linalg.sqrtm(a.cov @ b.cov))))
+    return float(((a.mean - b.mean) ** 2).sum() + np.trace(a.cov) + np.trace(b.cov) - 2 * root)
+
+
+@pytest.mark.parametrize(("n", "m", "d"), [(500, 300, 2), (500, 300, 17), (900, 800, 64)])
+def test_frechet_equals_the_matrix_square_root(n: int, m: int, d: int) -> None:
+    """With full rank both routes agree to ten digits."""
+    rng = np.random.default_rng(d)
+    a = moments(rng.normal(size=(n, d)) @ rng.normal(size=(d, d)))
+    b = moments(rng.normal(size=(m, d)) + 0.1)
+    assert linalg.frechet_distance(a, b) == pytest.approx(textbook(a, b), rel=1e-10)
+
+
+@pytest.mark.parametrize("power", range(1, 10))
+@pytest.mark.parametrize("d", [2, 16, 64])
+def test_frechet_over_ranks(power: int, d: int) -> None:
+    """From 2 samples to many more than d, rows and moments give one distance, both ways round.
+
+    The grid follows torch-fidelity's statistics test (N = 2^1 … , C = 2 … ).
+    """
+    rng = np.random.default_rng(power)
+    x, y = rng.normal(size=(2, 2**power, d))
+    block = np.arange(2**power) % 2
+    parts = linalg.frechet_parts(x, y, block, block)
+    there = linalg.frechet_distance(moments(x), moments(y))
+    back = linalg.frechet_distance(moments(y), moments(x))
+    scale = 1 + moments(x).cov.trace()
+    assert parts.distance == pytest.approx(there, abs=1e-6 * scale)
+    assert there == pytest.approx(back, abs=1e-6 * scale)
+
+
+def test_means_of_zeros_and_ones_are_2048_apart() -> None:
+    """pytorch-fid's test_fid_score.py: means of zeros and of ones, Σ = I, d = 2048, give 2048."""
+    eye = np.eye(2048)
+    found = linalg.frechet_distance(
+        Moments(None, np.zeros(2048), eye), Moments(None, np.ones(2048), eye)
+    )
+    assert found == pytest.approx(2048, abs=1e-6)
+
+
+def test_singular_covariances() -> None:
+    """Covariances without variance in most directions are finite and exact (PSD rank 1)."""
+    u, v = np.array([3.0, 4.0, 0.0, 0.0]), np.array([4.0, 3.0, 0.0, 0.0])
+    a, b = (Moments(None, np.zeros(4), np.outer(w, w)) for w in (u, v))
+    # tr(uuᵀ) + tr(vvᵀ) − 2 |u·v|, since (uuᵀvvᵀ)^½ has the trace |u·v|
+    assert linalg.frechet_distance(a, b) == pytest.approx(25 + 25 - 2 * 24, rel=1e-9)
+
+
+@pytest.mark.parametrize(("n", "d"), [(60, 5), (30, 40)])
+def test_left_out_blocks_equal_recomputing(n: int, d: int) -> None:
+    """Taking a block's products away equals starting over, thin and dense."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(n, d)) + 0.2, rng.normal(size=(50, d))
+    block = rng.integers(0, 5, n)
+    parts = linalg.frechet_parts(x, y, block, np.arange(50) % 5)
+    for k in range(5):
+        expected = linalg.frechet_distance(moments(x[block != k]), moments(y))
+        assert parts.left_out_a[k] == pytest.approx(expected, rel=1e-9)
+
+
+@given(
+    n=st.integers(2, 30),
+    m=st.integers(1, 30),
+    d=st.integers(1, 4),
+    k=st.integers(1, 5),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=60, deadline=None)
+def test_nearest_equals_brute_force(n: int, m: int, d: int, k: int, seed: int) -> None:
+    """Distances and order, on integer grids full of ties."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.integers(0, 4, (n, d)) * 1.0, rng.integers(0, 4, (m, d)) * 1.0
+    apart = np.sqrt(((x[:, None] - y) ** 2).sum(-1))
+    distance, index = linalg.nearest(x, min(k, m), y)
+    assert np.array_equal(distance, np.sort(apart, axis=1)[:, : min(k, m)])
+    assert np.array_equal(np.take_along_axis(apart, index, 1), distance)
+    k = min(k, n - 1)
+    within = np.sqrt(((x[:, None] - x) ** 2).sum(-1))
+    np.fill_diagonal(within, np.inf)
+    own, own_index = linalg.nearest(x, k)
+    assert np.array_equal(own, np.sort(within, axis=1)[:, :k])
+    assert (own_index != np.arange(n)[:, None]).all()
+
+
+def test_equal_rows_are_at_distance_zero_exactly() -> None:
+    """Duplicates far from the origin are not told apart by rounding."""
+    x = np.full((6, 512), 1e4) + np.repeat(np.random.default_rng(0).normal(size=(3, 512)), 2, 0)
+    distance, _ = linalg.nearest(x, 1)
+    assert (distance == 0).all()
+
+
+@given(
+    n=st.integers(1, 25),
+    m=st.integers(3, 25),
+    d=st.integers(1, 3),
+    inclusive=st.booleans(),
+    seed=st.integers(0, 2**32 - 1),
+)
+@settings(max_examples=80, deadline=None)
+def test_balls_equal_brute_force(n: int, m: int, d: int, inclusive: bool, seed: int) -> None:
+    """Counts, single holders and shell pairs, on integer grids full of ties."""
+    rng = np.random.default_rng(seed)
+    x, y = rng.integers(0, 6, (n, d)) * 1.0, rng.integers(0, 6, (m, d)) * 1.0
+    radius, _ = linalg.nearest(y, 2)
+    inner, outer = radius[:, 0], radius[:, 1]
+    apart = np.sqrt(((x[:, None] - y) ** 2).sum(-1))
+    inside = apart <= inner if inclusive else apart < inner
+    between = (apart <= outer if inclusive else apart < outer) & ~inside
+    found = linalg.balls(x, y, inner, outer, inclusive)
+    assert np.array_equal(found.held, inside.sum(1))
+    assert np.array_equal(found.holds, inside.sum(0))
+    assert np.array_equal(found.shell, between.sum(0))
+    only_ball = [row.argmax() if row.sum() == 1 else -1 for row in inside]
+    only_row = [column.argmax() if column.sum() == 1 else -1 for column in inside.T]
+    assert found.only_ball.tolist() == only_ball
+    assert found.only_row.tolist() == only_row
+    loose = {(i, j) for i, j in np.argwhere(between).tolist() if inside[i].sum() <= 1}
+    assert {tuple(pair) for pair in found.shell_pairs.tolist()} == loose
+
+
+def test_kernel_sums_equal_the_matrix() -> None:
+    """Row, column and square sums of (x·y/d + 1)³, with and without the diagonal."""
+    rng = np.random.default_rng(0)
+    x, y = rng.normal(size=(40, 3)), rng.normal(size=(25, 3))
+    matrix = (x @ y.T / 3 + 1) ** 3
+    sums = linalg.polynomial_kernel_sums(x, y)
+    assert sums.rows == pytest.approx(matrix.sum(1))
+    assert sums.columns == pytest.approx(matrix.sum(0))
+    assert sums.squares == pytest.approx((matrix**2).sum())
+    inner = (x @ x.T / 3 + 1) ** 3
+    np.fill_diagonal(inner, 0)
+    own = linalg.polynomial_kernel_sums(x)
+    assert own.rows == pytest.approx(inner.sum(1))
+    assert own.squares == pytest.approx((inner**2).sum())
+
+
+def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every sweep gives the same whatever the tile, down to one row at a time."""
+    rng = np.random.default_rng(1)
+    x, y = rng.normal(size=(50, 6)), rng.normal(size=(40, 6))
+    radius, _ = linalg.nearest(y, 4)
+
+    def sweep() -> tuple[object, ...]:
+        ball = linalg.balls(x, y, radius[:, 2], radius[:, 3], True)
+        return (
+            linalg.nearest(x, 3)[0].round(12).tolist(),
+            linalg.nearest(x, 3, y)[1].tolist(),
+            ball.held.tolist(),
+            ball.only_row.tolist(),
+            sorted(map(tuple, ball.shell_pairs.tolist())),
+            linalg.polynomial_kernel_sums(x, y).rows.round(9).tolist(),
+        )
+
+    whole = sweep()
+    monkeypatch.setattr(linalg, "TILE_BYTES", 1)
+    assert sweep() == whole
+
+
+def test_too_many_neighbours_are_refused() -> None:
+    """There are n − 1 others at most."""
+    with pytest.raises(ValueError, match="3 neighbours asked of 2"):
+        linalg.nearest(np.zeros((3, 2)), 3)

@@ -9,16 +9,16 @@ from __future__ import annotations
 
 import hashlib
 import importlib
-import inspect
 import re
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
+from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from geneval.errors import CheckpointError, GenevalError, UsageError, unknown
+from geneval.errors import CheckpointError, GenevalError, SampleError, UsageError, unknown
 from geneval.ledger import file_digest
 from geneval.samples.arrays import from_memory
 from geneval.samples.sampleset import Batch, FieldType, SampleSet
@@ -68,7 +68,7 @@ class Checkpoint(Protocol):
         """Identity of weights and adapter source."""
 
     def inputs(self, n: int, seed: int) -> SampleSet:
-        """N requests."""
+        """n requests."""
 
     def generate(self, inputs: Batch) -> Batch:
         """One sample for every request."""
@@ -83,11 +83,9 @@ class AdaptedCheckpoint:
         self.device = device
         self.repeats = repeats
         self.name = path.stem if path.is_file() else path.name
-        self.step = _number(r"step[-_]?(\d+)", self.name)
-        self.seed = _number(r"seed[-_]?(\d+)", self.name)
-        source = inspect.getsourcefile(_adapter(adapter))
-        source_digest = file_digest(Path(source)) if source else adapter
-        self.digest = digest({"weights": _path_digest(path), "adapter": source_digest})
+        self.step = _number("step|checkpoint|ckpt|iter", self.name)
+        self.seed = _number("seed", self.name)
+        self.digest = digest({"weights": _path_digest(path), "adapter": _source(adapter)})
         self._generator: Generator | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -97,8 +95,9 @@ class AdaptedCheckpoint:
     def generator(self) -> Generator:
         """What the adapter makes of the path; raises `CheckpointError` when it cannot."""
         if self._generator is None:
+            load = _adapter(self.adapter)
             try:
-                self._generator = _adapter(self.adapter)(self.path, self.device)
+                loaded: object = load(self.path, self.device)
             except GenevalError:
                 raise
             except Exception as error:  # the adapter is the user's code: any type can come out
@@ -106,10 +105,16 @@ class AdaptedCheckpoint:
                     f"adapter {self.adapter} cannot load {self.path}: "
                     f"{type(error).__name__}: {error}"
                 ) from error
+            if not isinstance(loaded, Generator):
+                kind = type(loaded).__name__
+                raise CheckpointError(
+                    f"adapter {self.adapter} returned a {kind}, not a geneval.Generator"
+                )
+            self._generator = loaded
         return self._generator
 
     def inputs(self, n: int, seed: int) -> SampleSet:
-        """N requests, classes in turn; `repeats` of them for each request id."""
+        """n requests, classes in turn; `repeats` of them for each request id."""
         return RequestSet(n, seed, self.generator.classes, self.repeats)
 
     def generate(self, inputs: Batch) -> Batch:
@@ -122,7 +127,10 @@ class AdaptedCheckpoint:
             raise CheckpointError(
                 f"{self.name} failed to generate: {type(error).__name__}: {error}"
             ) from error
-        made = from_memory(images, name=f"images of {self.name}")
+        try:
+            made = from_memory(images, name=f"images of {self.name}")
+        except SampleError as error:
+            raise CheckpointError(str(error)) from error
         if len(made.ids) != len(inputs.ids):
             raise CheckpointError(
                 f"{self.name} made {len(made.ids)} images for {len(inputs.ids)} requests"
@@ -144,7 +152,9 @@ class RequestSet:
     ) -> None:
         self.seed = seed
         self.ids: Ids = tuple(
-            f"{i:06d}" + (f"-r{r}" if repeats > 1 else "") for i in range(n) for r in range(repeats)
+            f"{i:08d}" + (f"-r{r:04d}" if repeats > 1 else "")
+            for i in range(n)
+            for r in range(repeats)
         )
         self._seeds = [request_seed(seed, sample) for sample in self.ids]
         self._labels = (
@@ -164,6 +174,10 @@ class RequestSet:
             digest({"seed": seed, "label": self._labels[row] if self._labels else None})
             for row, seed in enumerate(self._seeds)
         ]
+
+    def locate(self, sample: str) -> str:
+        """The request's id."""
+        return f"request {sample}"
 
     def column(self, name: str) -> Sequence[Any]:
         """Seeds or labels."""
@@ -214,6 +228,10 @@ class GeneratedSet:
         maker = self.checkpoint.digest
         return [digest({"checkpoint": maker, "request": one}) for one in self.inputs.content()]
 
+    def locate(self, sample: str) -> str:
+        """The checkpoint and the request's id."""
+        return f"{self.name}, request {sample}"
+
     def column(self, name: str) -> Sequence[Any]:
         """A field of the requests."""
         return self.inputs.column(name)
@@ -246,7 +264,6 @@ def load_checkpoint(
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:
     """Named tensors of a safetensors file, or of a torch file read with `weights_only=True`."""
-    from safetensors import SafetensorError
     from safetensors.torch import load_file
 
     try:
@@ -256,8 +273,9 @@ def load_tensors(path: Path) -> dict[str, torch.Tensor]:
             state: dict[str, torch.Tensor] = torch.load(path, "cpu", weights_only=True)
             return state
         return load_file(path)
-    except (SafetensorError, OSError, RuntimeError, ValueError) as error:
-        raise CheckpointError(f"{path} cannot be read: {error}") from error
+    except Exception as error:  # torch raises a dozen types on files it cannot or will not read
+        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
+        raise CheckpointError(f"{path} cannot be read: {reason}") from error
 
 
 def load_into(module: torch.nn.Module, path: Path) -> None:
@@ -285,24 +303,46 @@ def known_adapters() -> dict[str, str]:
 
 def _adapter(name: str) -> Adapter:
     """The adapter function of a registered name or of `module:function`."""
-    target = known_adapters().get(name, name)
-    module_name, _, function_name = target.partition(":")
-    if not function_name:
+    module, function_name = _target(name)
+    adapter = getattr(module, function_name, None)
+    if adapter is None:
+        reason = unknown("function", function_name, (n for n in dir(module) if n[0] != "_"))
+        raise UsageError(f"adapter {name}: {reason}")
+    if not callable(adapter):
+        raise UsageError(f"adapter {name}: {function_name} is no function")
+    found: Adapter = adapter
+    return found
+
+
+def _target(name: str) -> tuple[ModuleType, str]:
+    """The module of an adapter, imported, and the name within it."""
+    module_name, colon, function_name = known_adapters().get(name, name).partition(":")
+    if not colon:
         raise UsageError(f"{unknown('adapter', name, known_adapters())}, or give module:function")
+    if not all(part.isidentifier() for part in (*module_name.split("."), function_name)):
+        raise UsageError(f"adapter {name}: write module:function, such as my_models:load")
     if str(Path.cwd()) not in sys.path:  # an adapter usually lies beside the suite
         sys.path.insert(0, str(Path.cwd()))
     try:
-        adapter: Adapter = getattr(importlib.import_module(module_name), function_name)
+        return importlib.import_module(module_name), function_name
     except ModuleNotFoundError as error:
         raise UsageError(f"adapter {name}: there is no module {error.name!r}") from error
-    except AttributeError:
-        names = dir(sys.modules[module_name])
-        raise UsageError(f"adapter {name}: {unknown('function', function_name, names)}") from None
-    return adapter
+    except Exception as error:  # the module is the user's code
+        raise CheckpointError(
+            f"adapter {name}: {module_name} cannot be imported: {type(error).__name__}: {error}"
+        ) from error
 
 
-def _number(pattern: str, name: str) -> int | None:
-    match = re.search(pattern, name)
+def _source(name: str) -> Digest:
+    """Digest of the source file of an adapter's module; of its name where there is no file."""
+    _adapter(name)
+    path = getattr(_target(name)[0], "__file__", None)
+    return file_digest(Path(path)) if path and Path(path).is_file() else digest(name)
+
+
+def _number(words: str, name: str) -> int | None:
+    """The number after one of the words in a name: step-1000, checkpoint_2000, seed=3."""
+    match = re.search(rf"(?:^|[^A-Za-z])(?:{words})[-_=]?(\d+)", name)
     return int(match[1]) if match else None
 
 

@@ -12,10 +12,12 @@ from pathlib import Path
 
 from geneval import __version__
 from geneval.checkpoint import known_adapters
+from geneval.extractors import extractor
 from geneval.extractors.digits import EMBEDDED, Digits
 from geneval.extractors.torchvision_schemas import can_import_torchvision
 from geneval.ledger import atomic_write, default_root
-from geneval.metric import all_metrics, broken_plugins
+from geneval.metric import PLUGINS, all_metrics
+from geneval.plugins import load_plugins
 
 _PACKAGES = (
     "torch",
@@ -86,7 +88,8 @@ def _weights() -> Iterator[Finding]:
 def _plugins() -> Iterator[Finding]:
     yield Finding("metrics", True, f"{len(all_metrics())} registered")
     yield Finding("adapters", True, ", ".join(sorted(known_adapters())) or "none registered")
-    for sentence in broken_plugins():
+    yield Finding("extractors", True, ", ".join(extractor.all_extractors()))
+    for sentence in (*load_plugins(PLUGINS), *load_plugins(extractor.PLUGINS)):
         yield Finding("plug-in", False, sentence, "update or remove that distribution", False)
 
 

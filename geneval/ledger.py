@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.errors import UsageError
-from geneval.signature import Digest
+from geneval.signature import Digest, canonical
 
 SHARD_SAMPLES = 1024
 _SETTLED_SECONDS = 2.0  # younger files may change again within the clock's resolution
@@ -59,9 +59,9 @@ class Ledger:
             with safe_open(path, framework="numpy") as file:
                 facts = json.loads(file.metadata()["facts"])
                 arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        except (FileNotFoundError, SafetensorError, KeyError, ValueError):
+        except (OSError, SafetensorError, KeyError, ValueError):
             return None
-        if facts.pop("checksum", None) != _checksum(arrays):
+        if facts.pop("checksum", None) != _checksum(arrays, facts):
             return None
         return Shard(arrays, facts)
 
@@ -70,12 +70,13 @@ class Ledger:
         from safetensors.numpy import save
 
         arrays = {name: np.ascontiguousarray(a) for name, a in shard.arrays.items()}
-        facts = {**shard.facts, "checksum": _checksum(arrays)}
-        self._write(self._path(key), save(arrays, {"facts": json.dumps(facts, allow_nan=False)}))
+        facts = json.loads(json.dumps(shard.facts, allow_nan=False))
+        facts["checksum"] = _checksum(arrays, facts)
+        self._write(self._path(key), save(arrays, {"facts": json.dumps(facts)}))
 
     def rate(self, name: str) -> float | None:
         """Samples per second that a pass of that name reached when it last ran, if it has."""
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
             rate: float | None = json.loads((self.root / "rates.json").read_bytes()).get(name)
             return rate
         return None
@@ -83,7 +84,7 @@ class Ledger:
     def note_rate(self, name: str, rate: float) -> None:
         """Remember a rate, so that the next plan can say how long it will take."""
         path, rates = self.root / "rates.json", {}
-        with contextlib.suppress(FileNotFoundError, ValueError):
+        with contextlib.suppress(OSError, ValueError):
             rates = json.loads(path.read_bytes())
         self._write(path, json.dumps({**rates, name: rate}).encode())
 
@@ -107,7 +108,7 @@ class Ledger:
         path = self.root / "manifests" / f"{name}.json"
         known: dict[str, Any] = {}
         if not self.verify:
-            with contextlib.suppress(FileNotFoundError, ValueError):
+            with contextlib.suppress(OSError, ValueError):
                 known = json.loads(path.read_bytes())
         manifest = Manifest(known)
         yield manifest
@@ -167,8 +168,8 @@ def default_root() -> Path:
     return Path(platformdirs.user_cache_dir("geneval", appauthor=False))
 
 
-def _checksum(arrays: Mapping[str, NDArray[Any]]) -> Digest:
-    total = hashlib.sha256()
+def _checksum(arrays: Mapping[str, NDArray[Any]], facts: Mapping[str, Any]) -> Digest:
+    total = hashlib.sha256(canonical(facts))
     for name in sorted(arrays):
         array = np.ascontiguousarray(arrays[name])
         total.update(f"{name}\0{array.dtype}\0{array.shape}\0".encode())

@@ -12,7 +12,6 @@ import pkgutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from importlib.metadata import entry_points
 from types import SimpleNamespace
 from typing import Any, Literal
 
@@ -21,6 +20,7 @@ import numpy as np
 from geneval.data import Features, Moments
 from geneval.errors import UsageError, unknown
 from geneval.options import Option, checked, declared
+from geneval.plugins import load_plugins
 from geneval.resample import Context
 from geneval.signature import Scalar
 from geneval.value import Estimate, OutputSpec, Role
@@ -29,6 +29,7 @@ Kind = Literal["features", "moments", "logits", "labels", "neighbours", "fields"
 LabelSource = Literal["given", "predicted"]
 Compute = Callable[..., Sequence[Estimate]]
 Example = Callable[[np.random.Generator, float], Mapping[str, Any]]
+PLUGINS = "geneval.metrics"  # the group of entry points that add metrics
 RANGE_SLACK = 1e-9  # rounding that may carry a number past an end of its declared range
 
 
@@ -200,6 +201,8 @@ def metric(
     """Register the decorated function as the metric `name`."""
 
     def register(compute: Compute) -> Compute:
+        if name in [output.name for output in outputs[1:]]:
+            raise ValueError(f"metric {name!r}: the output that bears its name must be the first")
         if name in _registry and _registry[name].compute.__module__ != compute.__module__:
             raise ValueError(f"metric {name!r} is registered by two modules")
         _registry[name] = MetricSpec(
@@ -222,31 +225,19 @@ def metric(
 
 
 @cache
-def _load_all() -> tuple[str, ...]:
-    """Import every module of `geneval.metrics` and every plug-in once; name broken plug-ins."""
+def _load_all() -> None:
+    """Import every module of `geneval.metrics` and every plug-in once."""
     import geneval.metrics
 
     for module in pkgutil.walk_packages(geneval.metrics.__path__, "geneval.metrics."):
         importlib.import_module(module.name)
-    broken = []
-    for point in entry_points(group="geneval.metrics"):
-        try:
-            point.load()
-        except Exception as error:  # a stranger's plug-in must not take the harness down with it
-            owner = point.dist.name if point.dist else "unknown distribution"
-            broken.append(f"plug-in {point.name} of {owner} does not load: {error}")
-    return tuple(broken)
+    load_plugins(PLUGINS)
 
 
 def all_metrics() -> Mapping[str, MetricSpec]:
     """Every registered metric by name."""
     _load_all()
     return dict(sorted(_registry.items()))
-
-
-def broken_plugins() -> tuple[str, ...]:
-    """A sentence for each metric plug-in that could not be loaded."""
-    return _load_all()
 
 
 def find_metric(name: str) -> MetricSpec:

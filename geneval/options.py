@@ -16,6 +16,14 @@ from typing import Any
 from geneval.errors import UsageError, unknown
 
 
+class OptionError(UsageError):
+    """An option that is unknown or does not fit; `option` is its name as given."""
+
+    def __init__(self, option: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.option = option
+
+
 @dataclass(frozen=True)
 class Option:
     """One declared option: its default and its type as written."""
@@ -44,20 +52,22 @@ def declared(function: Callable[..., Any]) -> tuple[Option, ...]:
 
 
 def checked(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """All options of `function`, the given ones validated; raises `UsageError` naming `what`."""
-    from pydantic import TypeAdapter, ValidationError
+    """All options of `function`, the given ones validated; raises `OptionError` naming `what`."""
+    from pydantic import ConfigDict, TypeAdapter, ValidationError
 
     options = {option.name: option for option in declared(function)}
     values = {name: option.default for name, option in options.items()}
     for name, value in given.items():
         if name not in options:
-            raise UsageError(f"{what}: {unknown('option', name, options)}")
+            raise OptionError(name, f"{what}: {unknown('option', name, options)}")
+        adapter = TypeAdapter(options[name].type, config=ConfigDict(allow_inf_nan=False))
         try:
-            values[name] = TypeAdapter(options[name].type).validate_python(value, strict=True)
+            values[name] = adapter.validate_python(value, strict=True)
         except ValidationError as error:
             reason = error.errors()[0]["msg"]
-            raise UsageError(
+            raise OptionError(
+                name,
                 f"{what}: option {name} = {value!r} does not fit `{options[name].described()}`: "
-                f"{reason.lower()}"
+                f"{reason.lower()}",
             ) from None
     return values

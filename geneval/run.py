@@ -211,9 +211,10 @@ def _extract(
         if bad and job.suite.on_bad_sample == "fail":
             progress.finish()
             more = f" (and {len(bad) - 1} more so far)" if len(bad) > 1 else ""
-            first = next(iter(bad.values()))
+            first = next(iter(bad))
             raise SampleError(
-                f"{work.samples.name}: {first}{more}; `on_bad_sample: skip` leaves such samples out"
+                f"{work.samples.locate(first)} {bad[first]}{more}; "
+                "`on_bad_sample: skip` leaves such samples out"
             )
         cached += report.samples if report.cached else 0
         progress.advance(report.samples, report.cached)
@@ -273,8 +274,9 @@ def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -
                 found.append(f"{one.role}: {said}")
         found += [f"{one.role}: {note}" for note in job.sets[one.role].notes]
         if bad[one.role]:
-            first = next(iter(bad[one.role].values()))
-            found.append(f"{one.role}: {len(bad[one.role])} bad samples were left out: {first}")
+            first, reason = next(iter(bad[one.role].items()))
+            told = f"{len(bad[one.role])} bad samples were left out, the first is {first}: {reason}"
+            found.append(f"{one.role}: {told}")
     if job.partial:
         found.append(f"partial: at most {job.partial} samples a role (--limit), never gated")
     return tuple(found)

@@ -61,13 +61,12 @@ class Evidence:
 
     `scores`: float64 [n], the value is their mean. `influence`: float64 [n] with mean 0, the value
     moves by their weighted mean when samples are re-weighted. `statistics`: float64 [n, k], sums of
-    which a metric's `reduce` turns into the value. `cluster` names samples that belong together.
+    which a metric's `reduce` turns into the value.
     """
 
     kind: EvidenceKind
     ids: Ids
     rows: NDArray[np.float64]
-    cluster: Ids | None = None
 
     def __post_init__(self) -> None:
         if len(self.rows) != len(self.ids):
@@ -183,20 +182,22 @@ def address_of(key: str, metric: str, output: str, at: Mapping[str, str]) -> str
     The key stands alone for the output that bears the metric's name.
     """
     name = key if output == metric else f"{key}.{output}"
-    groups = ",".join(f"{column}={_quoted(at[column])}" for column in sorted(at))
+    groups = ",".join(f"{_quoted(column)}={_quoted(at[column])}" for column in sorted(at))
     return name + (f"[{groups}]" if groups else "")
 
 
 def parse_address(text: str) -> tuple[str, dict[str, str]]:
     """Split an address into its dotted name and its groups; raises `ValueError` on bad grammar."""
-    match = _ADDRESS.fullmatch(text.strip())
-    if match is None:
+    text = text.strip()
+    match = _ADDRESS.fullmatch(text)
+    if match is None or not _WHOLE.fullmatch(text):
         raise ValueError(f"{text!r} is not an address such as fid, fid.debiased or recall[label=3]")
     at: dict[str, str] = {}
-    for column, quoted, plain in _GROUP.findall(match["groups"] or ""):
-        if column in at:
-            raise ValueError(f"{text!r} names the group column {column!r} twice")
-        at[column] = json.loads(quoted) if quoted else plain
+    for column, value in _GROUP.findall(match["groups"] or ""):
+        name, group = (json.loads(p) if p.startswith('"') else p for p in (column, value))
+        if name in at:
+            raise ValueError(f"{text!r} names the group column {name!r} twice")
+        at[name] = group
     return match["name"], at
 
 
@@ -250,9 +251,8 @@ def _quoted(text: str) -> str:
 
 
 _PLAIN = re.compile(r"[\w./+@-]+")
-_STRING = r'"(?:[^"\\]|\\.)*"'
-_ONE = rf"\w+=(?:{_STRING}|[\w./+@-]+)"
-_ADDRESS = re.compile(
-    rf"(?P<name>[A-Za-z_][\w-]*(?:\.[A-Za-z_]\w*)*)(?:\[(?P<groups>{_ONE}(?:,{_ONE})*)\])?"
-)
-_GROUP = re.compile(rf"(\w+)=(?:({_STRING})|([\w./+@-]+))")
+_WORD = r'(?:"(?:[^"\\]|\\.)*"|[\w./+@-]+)'
+ADDRESS = rf"[A-Za-z_][\w-]*(?:\.[A-Za-z_]\w*)*(?:\[{_WORD}={_WORD}(?:,{_WORD}={_WORD})*\])?"
+_ADDRESS = re.compile(r"(?P<name>[^\[]+)(?:\[(?P<groups>.*)\])?", re.DOTALL)
+_WHOLE = re.compile(ADDRESS)
+_GROUP = re.compile(rf"({_WORD})=({_WORD})")

@@ -25,6 +25,7 @@ LAYERS = [
         "geneval.linalg",
         "geneval.ledger",
         "geneval.options",
+        "geneval.plugins",
         "geneval.strict_yaml",
     ],
     ["geneval.metric", "geneval.metrics"],

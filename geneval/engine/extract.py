@@ -121,7 +121,9 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
             if PNG in rows:
                 rows[PNG].extend((i, encode_png(im)) for i, im in zip(at, images, strict=True))
     for place, key in absent.items():
-        work.ledger.write(key, _shard(sorted(rows[place], key=lambda row: row[0]), bad, place))
+        width = 0 if place == PNG else work.extractors[place[0]].layers[place[1]].width
+        ordered = sorted(rows[place], key=lambda row: row[0])
+        work.ledger.write(key, _shard(ordered, bad, place, width))
     return ShardReport(len(ids), False, _named(bad, ids))
 
 
@@ -183,7 +185,9 @@ def _by_size(places: list[int], images: Any) -> Iterator[tuple[list[int], NDArra
         yield [places[i] for i in rows], np.stack([images[i] for i in rows])
 
 
-def _shard(rows: list[tuple[int, Any]], bad: Mapping[str, str], place: tuple[str, str]) -> Shard:
+def _shard(
+    rows: list[tuple[int, Any]], bad: Mapping[str, str], place: tuple[str, str], width: int
+) -> Shard:
     good = np.array([i for i, _ in rows], dtype=np.int64)
     if place == PNG:
         data = b"".join(row for _, row in rows)
@@ -191,7 +195,7 @@ def _shard(rows: list[tuple[int, Any]], bad: Mapping[str, str], place: tuple[str
         pixels: NDArray[Any] = np.frombuffer(data, dtype=np.uint8)
         arrays = {"rows": pixels, "sizes": sizes, "good": good}
         return Shard(arrays, {"bad": dict(bad)})
-    values = np.stack([row for _, row in rows]) if rows else np.empty((0, 0))
+    values = np.stack([row for _, row in rows]) if rows else np.empty((0, width))
     return Shard({"rows": values.astype(np.float32), "good": good}, {"bad": dict(bad)})
 
 

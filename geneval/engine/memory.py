@@ -41,9 +41,7 @@ def recall(ledger: Ledger, key: Digest) -> list[Estimate] | None:
 
 
 def remember(ledger: Ledger, key: Digest, estimates: Sequence[Estimate]) -> None:
-    """Store estimates; those whose evidence has clusters are computed anew each time."""
-    if any(e.cluster is not None for each in estimates for e in each.evidence.values()):
-        return
+    """Store estimates with their evidence."""
     arrays = {
         f"{i}.{role}": np.asarray(e.rows, dtype=np.float64)
         for i, each in enumerate(estimates)

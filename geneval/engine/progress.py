@@ -12,7 +12,7 @@ class Progress(Protocol):
         """A stage of `total` samples or measurements begins."""
 
     def advance(self, n: int, cached: bool = False) -> None:
-        """N of them are done, from the ledger if `cached`."""
+        """n of them are done, from the ledger if `cached`."""
 
     def finish(self) -> None:
         """The stage is over."""

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from geneval.checkpoint import load_tensors
 from geneval.data import LabelSpace
+from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.weights import find_weights
 from geneval.ledger import file_digest
@@ -112,7 +113,7 @@ class Digits:
 
     def caution(self, unlikeness: NDArray[np.float32]) -> str:
         """A warning when too many samples are no digits."""
-        share = float(np.mean(unlikeness > self.threshold))
+        share = float(np.mean(unlikeness > self.threshold)) if unlikeness.size else 0.0
         if share <= UNLIKE_SHARE:
             return ""
         return (
@@ -122,25 +123,31 @@ class Digits:
 
     @property
     def threshold(self) -> float:
-        """Unlikeness that one training-like digit in a thousand exceeds."""
+        """Unlikeness that one training digit in a thousand exceeds."""
         return float(self.facts["unlike_above"])
 
     @property
     def facts(self) -> Mapping[str, str]:
         """What the training script wrote beside the weights: accuracy, threshold, split."""
-        from safetensors import safe_open
+        from safetensors import SafetensorError, safe_open
 
-        with safe_open(self.weights, framework="numpy") as file:
-            facts: Mapping[str, str] = json.loads(file.metadata()["facts"])
+        try:
+            with safe_open(self.weights, framework="numpy") as file:
+                facts: Mapping[str, str] = json.loads(file.metadata()["facts"])
+            float(facts["unlike_above"])
+        except (OSError, SafetensorError, TypeError, KeyError, ValueError) as error:
+            raise CheckpointError(f"{self.weights} holds no weights of `digits`") from error
         return facts
 
     def _load(self) -> tuple[torch.nn.Module, Mapping[str, torch.Tensor]]:
         if self._loaded is None:
-            tensors = {name: t.to(self.device) for name, t in load_tensors(self.weights).items()}
-            typical = {name: tensors.pop(name) for name in ("mean", "precision")}
-            net = network().to(self.device)
-            net.load_state_dict(tensors)
-            self._loaded = net.eval(), typical
+            typical = {name: t.to(self.device) for name, t in load_tensors(self.weights).items()}
+            net = network()
+            own = net.state_dict()
+            if set(typical) != {*own, "mean", "precision"}:
+                raise CheckpointError(f"{self.weights} holds no weights of `digits`")
+            net.load_state_dict({name: typical.pop(name) for name in own})
+            self._loaded = net.to(self.device).eval(), typical
         return self._loaded
 
 

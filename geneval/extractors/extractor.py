@@ -12,7 +12,6 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
@@ -22,8 +21,10 @@ from numpy.typing import NDArray
 from geneval.data import LabelSpace
 from geneval.errors import UsageError, unknown
 from geneval.options import Option, checked, declared
+from geneval.plugins import load_plugins
 from geneval.signature import Scalar
 
+PLUGINS = "geneval.extractors"  # the group of entry points that add extractors
 LayerRole = Literal["features", "logits", "unlikeness"]
 
 
@@ -97,8 +98,7 @@ def _load_all() -> None:
 
     for module in pkgutil.iter_modules(geneval.extractors.__path__, "geneval.extractors."):
         importlib.import_module(module.name)
-    for point in entry_points(group="geneval.extractors"):
-        point.load()
+    load_plugins(PLUGINS)
 
 
 def all_extractors() -> Mapping[str, ExtractorSpec]:

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from geneval.errors import SampleError
 from geneval.ledger import Ledger
-from geneval.samples.images import to_rgb_rows
+from geneval.samples.images import Alpha, to_rgb_rows
 from geneval.samples.sampleset import Batch, FieldType
 from geneval.signature import Digest
 from geneval.value import Ids
@@ -31,7 +31,6 @@ class ArraySet:
     """Images in an array, with labels or not. `source` lets the ledger remember row digests."""
 
     requested_labels = False
-    conventions: Mapping[str, str] = {}
     notes: tuple[str, ...] = ()
 
     def __init__(
@@ -41,8 +40,10 @@ class ArraySet:
         name: str = "array",
         channels_first: bool = False,
         source: tuple[Path, Ledger] | None = None,
+        alpha: Alpha = "drop",
     ) -> None:
         self._name = name
+        self._alpha = alpha
         self._channels_first = _layout(images, name, channels_first)
         _check_values(images, name)
         self._images = images
@@ -67,11 +68,20 @@ class ArraySet:
         """The image, and the label if labels were given."""
         return {"image": "image"} if self._labels is None else {"image": "image", "label": "label"}
 
+    @property
+    def conventions(self) -> Mapping[str, str]:
+        """The alpha rule, where it is not the default."""
+        return {} if self._alpha == "drop" else {"alpha": self._alpha}
+
     def content(self) -> Sequence[Digest]:
         """SHA-256 of every image's RGB pixels and shape, whatever array it came in."""
         if self._content is None:
             self._content = self._remembered()
         return self._content
+
+    def locate(self, sample: str) -> str:
+        """The row of the array."""
+        return f"{self._name}[{int(sample)}]"
 
     def column(self, name: str) -> Sequence[Any]:
         """The labels."""
@@ -88,7 +98,7 @@ class ArraySet:
         return Batch(ids, columns)
 
     def _rgb(self, rows: NDArray[np.int64]) -> NDArray[np.uint8]:
-        return to_rgb_rows(self._images[rows], self._channels_first)
+        return to_rgb_rows(self._images[rows], self._channels_first, self._alpha)
 
     def _remembered(self) -> list[Digest]:
         if self._source is None:
@@ -107,33 +117,46 @@ class ArraySet:
         return digests
 
 
-def read_array_file(path: Path, ledger: Ledger) -> ArraySet:
+def read_array_file(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> ArraySet:
     """An ArraySet of a `.npy` file, or of `arr_0` (images) and `arr_1` (labels) of a `.npz`."""
     try:
-        if path.suffix == ".npy":
-            images, labels = np.load(path, allow_pickle=False, mmap_mode="r"), None
-        else:
-            images, labels = _npz(path)
-    except (ValueError, OSError, zipfile.BadZipFile, EOFError) as error:
+        images, labels = _npz(path) if path.suffix == ".npz" else (_npy(path), None)
+    except SampleError:
+        raise
+    except Exception as error:  # damaged files make NumPy and zlib raise whatever they meet
         reason = str(error)
-        if "allow_pickle" in reason:
-            reason = (
-                "it holds Python objects (dtype object), which could run code; save plain numbers"
-            )
-        raise SampleError(f"{path} cannot be read: {reason}") from None
-    return ArraySet(images, labels, str(path), source=(path, ledger))
+        if "allow_pickle" in reason or "Python objects" in reason:
+            reason = "it holds Python objects (dtype object), which could run code"
+        raise SampleError(f"{path} cannot be read: {reason}; save plain numbers") from error
+    return ArraySet(images, labels, str(path), source=(path, ledger), alpha=alpha)
 
 
 def from_memory(images: Any, labels: Any = None, name: str = "memory") -> ArraySet:
     """An ArraySet of a NumPy array or a torch tensor ([n, c, h, w], any device)."""
     is_tensor = hasattr(images, "detach")
-    array = images.detach().cpu().numpy() if is_tensor else np.asarray(images)
-    if hasattr(labels, "detach"):
-        labels = labels.detach().cpu().numpy()
+    array = _numpy(images) if is_tensor else np.asarray(images)
+    labels = _numpy(labels) if hasattr(labels, "detach") else labels
     return ArraySet(array, labels, name, channels_first=is_tensor)
 
 
+def _numpy(tensor: Any) -> NDArray[Any]:
+    """A torch tensor of any device and dtype; bfloat16, which NumPy lacks, as float32."""
+    plain = tensor.detach().cpu()
+    array: NDArray[Any] = (plain.float() if plain.is_floating_point() else plain).numpy()
+    return array
+
+
+def _npy(path: Path) -> NDArray[Any]:
+    with path.open("rb") as file:
+        if file.read(6) != b"\x93NUMPY":
+            raise SampleError(f"{path} is no .npy file")
+    array: NDArray[Any] = np.load(path, allow_pickle=False, mmap_mode="r")
+    return array
+
+
 def _npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    if not zipfile.is_zipfile(path):
+        raise SampleError(f"{path} is no .npz file")
     with np.load(path, allow_pickle=False) as archive:
         names = archive.files
         if "arr_0" in names:

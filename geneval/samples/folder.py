@@ -3,29 +3,25 @@
 The id of an image is its POSIX path below the folder without extension; two files with one id are
 an error. With `metadata.csv` or `metadata.jsonl` in the folder (column `file_name`, the layout of
 Hugging Face's imagefolder) the other columns become fields. Without one, if every image lies in a
-sub-folder, the first folder of its path is its label. Hidden files are passed over; files of other
-kinds are not read and are counted in a note.
+sub-folder, the first folder of its path is its label. Hidden files and folders and `__MACOSX` are
+passed over; files of other kinds are not read and are counted in a note.
 """
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from geneval.errors import SampleError, UsageError, unknown
+from geneval.errors import SampleError, UsageError
 from geneval.ledger import Ledger, Manifest, file_digest
 from geneval.samples.images import EXTENSIONS, Alpha, decode
+from geneval.samples.metadata import METADATA, read_metadata
 from geneval.samples.sampleset import Batch, FieldType
-from geneval.signature import Digest
+from geneval.signature import Digest, digest
 from geneval.value import Ids
-
-METADATA = ("metadata.csv", "metadata.jsonl")
 
 
 class FolderSet:
@@ -43,8 +39,11 @@ class FolderSet:
         if len(self._files) < len(files):
             raise SampleError(f"{root}: {_clash(files)} have one id; rename one of them")
         self._ids = tuple(sorted(self._files))
-        self._columns = _metadata(root, self._files) or _folder_labels(self._ids)
-        self.notes = (_left_out(others),) if others else ()
+        table = read_metadata(root)
+        named = [str(self._files[sample]) for sample in self._ids]
+        self._columns = _folder_labels(self._ids) if table is None else table.columns(named)
+        notes = [_left_out(others)] if others else []
+        self.notes = (*notes, *(table.notes(named) if table else ()))
         self._content: list[Digest] | None = None
 
     @property
@@ -60,7 +59,7 @@ class FolderSet:
     @property
     def fields(self) -> Mapping[str, FieldType]:
         """The image, and what labels or metadata there are."""
-        return {"image": "image", **{name: _type(name) for name in self._columns}}
+        return {"image": "image", **{name: _type(name, c) for name, c in self._columns.items()}}
 
     @property
     def conventions(self) -> Mapping[str, str]:
@@ -73,6 +72,10 @@ class FolderSet:
             with self._ledger.manifest(self.root) as manifest, _pool() as pool:
                 self._content = list(pool.map(lambda i: self._digest(i, manifest), self._ids))
         return self._content
+
+    def locate(self, sample: str) -> str:
+        """The path of its file."""
+        return str(self.root / self._files[sample])
 
     def column(self, name: str) -> Sequence[Any]:
         """A label or metadata column."""
@@ -92,15 +95,19 @@ class FolderSet:
         return Batch(tuple(ids[i] for i in good), columns, bad)
 
     def _decode(self, sample: str) -> Any:
-        path = self.root / self._files[sample]
         try:
-            return decode(path.read_bytes(), str(self._files[sample]), self.alpha)
+            return decode((self.root / self._files[sample]).read_bytes(), self.alpha)
+        except OSError as error:
+            return SampleError(f"cannot be read: {error.strerror}")
         except SampleError as error:
             return error
 
     def _digest(self, sample: str, manifest: Manifest) -> Digest:
         path = self.root / self._files[sample]
-        return manifest.digests(path, lambda: [file_digest(path)])[0]
+        try:
+            return manifest.digests(path, lambda: [file_digest(path)])[0]
+        except OSError as error:  # `read` will name it among the bad samples
+            return digest({"unreadable": error.strerror})
 
 
 def _pool() -> ThreadPoolExecutor:
@@ -111,12 +118,12 @@ def _scan(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
     """Relative paths of the images and of the other files, hidden ones left out."""
     images, others = [], []
     for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = sorted(name for name in folders if not name.startswith((".", "__")))
-        for name in sorted(names):
+        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
+        for name in sorted(name for name in names if not name.startswith(".")):
             path = PurePosixPath((Path(folder) / name).relative_to(root).as_posix())
             if path.suffix.lower() in EXTENSIONS:
                 images.append(path)
-            elif not name.startswith(".") and str(path) not in METADATA:
+            elif str(path) not in METADATA:
                 others.append(path)
     if not images:
         found = f"; it holds {len(others)} files of other kinds" if others else ""
@@ -147,48 +154,7 @@ def _folder_labels(ids: Ids) -> dict[str, list[Any]]:
     return {"label": [p[0] for p in parts]} if all(len(p) > 1 for p in parts) else {}
 
 
-def _type(name: str) -> FieldType:
-    return "label" if name == "label" else "text"
-
-
-def _metadata(root: Path, files: Mapping[str, PurePosixPath]) -> dict[str, list[Any]] | None:
-    """The metadata columns in id order, or None without a metadata file."""
-    path = next((root / name for name in METADATA if (root / name).exists()), None)
-    if path is None:
-        return None
-    records = _records(path)
-    columns = [name for name in (records[0] if records else {}) if name != "file_name"]
-    if not records or "file_name" not in records[0]:
-        found = list(records[0]) if records else []
-        raise SampleError(f"{path}: {unknown('column', 'file_name', found)}")
-    by_id = {_id(PurePosixPath(str(record["file_name"]))): record for record in records}
-    absent = sorted(set(files) - set(by_id))
-    if absent:
-        raise SampleError(f"{path} has no row for {files[absent[0]]} ({len(absent)} such images)")
-    rows = [by_id[sample] for sample in sorted(files)]
-    return {name: [_cell(record, name, path) for record in rows] for name in columns}
-
-
-def _records(path: Path) -> list[dict[str, Any]]:
-    text = path.read_text(encoding="utf-8-sig")
-    if path.suffix == ".csv":
-        return list(csv.DictReader(io.StringIO(text)))
-    records = []
-    for number, line in enumerate(text.splitlines(), 1):
-        if not line.strip():
-            continue
-        try:
-            record = json.loads(line)
-        except ValueError as error:
-            raise SampleError(f"{path}:{number} is no JSON: {error}") from None
-        if not isinstance(record, dict):
-            raise SampleError(f"{path}:{number} is no JSON object")
-        records.append(record)
-    return records
-
-
-def _cell(record: Mapping[str, Any], name: str, path: Path) -> Any:
-    value = record.get(name)
-    if value is None:
-        raise SampleError(f"{path}: the row of {record['file_name']} has no {name!r}")
-    return str(value) if name == "label" else value
+def _type(name: str, column: Sequence[Any]) -> FieldType:
+    if name == "label":
+        return "label"
+    return "number" if all(isinstance(cell, int | float) for cell in column) else "text"

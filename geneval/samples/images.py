@@ -25,30 +25,31 @@ FORMATS = ("PNG", "JPEG", "WEBP")
 MAX_PIXELS = 64 * 2**20
 
 
-def decode(data: bytes, name: str, alpha: Alpha = "drop") -> NDArray[np.uint8]:
-    """Decode an encoded image to uint8 [h, w, 3]; raises `SampleError` naming it."""
+def decode(data: bytes, alpha: Alpha = "drop") -> NDArray[np.uint8]:
+    """Decode an encoded image to uint8 [h, w, 3]; raises `SampleError` with the reason."""
     try:
         with Image.open(io.BytesIO(data), formats=FORMATS) as image:
-            _refuse(image, name)
+            _refuse(image)
             image.load()
             return _to_rgb(ImageOps.exif_transpose(image), alpha)
     except SampleError:
         raise
     except Exception as error:  # Pillow raises a dozen types on broken data
-        raise SampleError(f"{name} cannot be decoded: {_reason(error)}") from error
+        raise SampleError(f"cannot be decoded: {_reason(error)}") from error
 
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    return "it is no PNG, JPEG or WebP image" if "cannot identify image" in text else text
+    return "it is no readable PNG, JPEG or WebP image" if "cannot identify image" in text else text
 
 
-def _refuse(image: Image.Image, name: str) -> None:
+def _refuse(image: Image.Image) -> None:
     width, height = image.size
     if width * height > MAX_PIXELS:
-        raise SampleError(f"{name} has {width}×{height} pixels, above the cap of {MAX_PIXELS:,}")
-    if getattr(image, "n_frames", 1) > 1:
-        raise SampleError(f"{name} is animated; geneval evaluates still images")
+        raise SampleError(f"has {width}×{height} pixels, above the cap of {MAX_PIXELS:,}")
+    # A camera's JPEG may carry a preview as a second frame (MPO); the first is the picture.
+    if image.format != "MPO" and getattr(image, "n_frames", 1) > 1:
+        raise SampleError("is animated; geneval evaluates still images")
 
 
 def _to_rgb(image: Image.Image, alpha: Alpha) -> NDArray[np.uint8]:
@@ -82,8 +83,10 @@ def thumbnail(pixels: NDArray[np.uint8], side: int) -> tuple[bytes, str]:
     return buffer.getvalue(), ".webp"
 
 
-def to_rgb_rows(rows: NDArray[Any], channels_first: bool) -> NDArray[np.uint8]:
-    """Array images to uint8 [b, h, w, 3]: grey repeated, alpha dropped, floats quantised."""
+def to_rgb_rows(
+    rows: NDArray[Any], channels_first: bool, alpha: Alpha = "drop"
+) -> NDArray[np.uint8]:
+    """Array images to uint8 [b, h, w, 3]: grey repeated, alpha as asked, floats quantised."""
     if rows.ndim == 3:
         rows = rows[..., None]
     elif channels_first:
@@ -92,4 +95,6 @@ def to_rgb_rows(rows: NDArray[Any], channels_first: bool) -> NDArray[np.uint8]:
         rows = np.rint(rows.astype(np.float64) * 255).astype(np.uint8)
     if rows.shape[3] == 1:
         rows = np.repeat(rows, 3, axis=3)
+    if alpha != "drop" and rows.shape[3] == 4:
+        return np.stack([_to_rgb(Image.fromarray(pixels), alpha) for pixels in rows])
     return np.ascontiguousarray(rows[..., :3])

@@ -19,7 +19,7 @@ def open_images(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet:
     if path.is_dir():
         return FolderSet(path, ledger, alpha)
     if path.suffix in (".npy", ".npz"):
-        return read_array_file(path, ledger)
+        return read_array_file(path, ledger, alpha)
     raise UsageError(f"{path}: samples are a folder of images, a .npy or a .npz file")
 
 

@@ -22,7 +22,7 @@ FieldType = Literal["image", "label", "text", "number", "seed"]
 class Batch:
     """Some samples: `columns[field][i]` belongs to `ids[i]`; images are uint8 RGB [h, w, 3].
 
-    `bad` names samples that could not be read, with a sentence each; they are not in `ids`.
+    `bad` names samples that could not be read, with the reason; they are not in `ids`.
     """
 
     ids: Ids
@@ -59,6 +59,9 @@ class SampleSet(Protocol):
 
     def content(self) -> Sequence[Digest]:
         """A digest of what each sample consists of, in the order of `ids`."""
+
+    def locate(self, sample: str) -> str:
+        """What to call one sample in a message: its file, its row."""
 
     def column(self, name: str) -> Sequence[Any]:
         """A field other than an image for all samples, in the order of `ids`."""
@@ -131,6 +134,10 @@ class Subset:
         """Digests of the chosen samples."""
         whole = self.base.content()
         return [whole[row] for row in self._rows]
+
+    def locate(self, sample: str) -> str:
+        """As in the base."""
+        return self.base.locate(sample)
 
     def column(self, name: str) -> Sequence[Any]:
         """The field for the chosen samples."""

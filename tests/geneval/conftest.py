@@ -44,6 +44,7 @@ def make_value() -> MakeValue:
         *,
         se: float | None = None,
         n: int | None = 100,
+        counts: Mapping[Role, int | None] | None = None,
         direction: str = "higher",
         compared_by: str = "",
         unit: str = "",
@@ -67,7 +68,7 @@ def make_value() -> MakeValue:
             **{
                 "number": number,
                 "problem": problem,
-                "n": {Role.GENERATED: n},
+                "n": counts or {Role.GENERATED: n},
                 "interval": interval,
                 "no_interval": reason,
                 "at": at,

@@ -21,13 +21,19 @@ from geneval.ledger import file_digest
 @pytest.fixture(scope="module")
 def extractor() -> Digits:
     """The extractor with the shipped weights."""
-    return digits()
+    return _built()
 
 
 @pytest.fixture
 def held_out(digits: tuple[Split, Split]) -> NDArray[np.uint8]:
     """The 600 held-out digits as RGB."""
     return _rgb(digits[1].images)
+
+
+def _built(weights: Path | None = None) -> Digits:
+    built = digits(weights=weights)
+    assert isinstance(built, Digits)
+    return built
 
 
 def _rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -152,7 +158,7 @@ def test_identity_follows_the_weights(tmp_path: Path, extractor: Digits) -> None
     tensors = load_file(EMBEDDED)
     tensors["logits.bias"] += 1
     save_file(tensors, tmp_path / "digits.safetensors")
-    other = digits(weights=tmp_path / "digits.safetensors")
+    other = _built(tmp_path / "digits.safetensors")
     assert other.identity["weights"] != extractor.identity["weights"]
 
 
@@ -165,4 +171,4 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, content: str) -> None
     else:
         path.write_text(content)
     with pytest.raises(GenevalError, match=r"other\.safetensors"):
-        digits(weights=path)(np.zeros((1, 8, 8, 3), np.uint8))
+        _built(path)(np.zeros((1, 8, 8, 3), np.uint8))

@@ -39,7 +39,7 @@ class Counting:
         """Both layers."""
         assert images.dtype == np.uint8
         self.batches.append(images.shape)
-        size = np.tile(np.float32(images.shape[1:3]), (len(images), 1))
+        size = np.tile(np.array(images.shape[1:3], np.float32), (len(images), 1))
         return {"mean": images.mean(axis=(1, 2), dtype=np.float32), "size": size}
 
     def caution(self, unlikeness: NDArray[np.float32]) -> str:
@@ -136,7 +136,7 @@ def test_bad_samples_are_reported_and_left_out(tmp_path: Path, ledger: Ledger) -
     for _ in range(2):
         bad = _bad(work)
         assert list(bad) == ["00000", "00004", "00008"]
-        assert all(f"{sample}.png" in reason for sample, reason in bad.items())
+        assert all(reason.startswith("cannot be decoded") for reason in bad.values())
     rows, ids = load_layer(work, "counting", "mean")
     assert ids == tuple(f"{i:05d}" for i in (1, 2, 3, 5, 6, 7))
     assert rows[:, 0].tolist() == [1, 2, 3, 5, 6, 7]
@@ -219,14 +219,14 @@ def test_samples_are_known_by_content_and_not_by_place(tmp_path: Path, ledger: L
 
 
 def test_a_cached_bad_sample_is_named_as_it_is_called_now(tmp_path: Path, ledger: Ledger) -> None:
-    """After a file is renamed, the reason names the file that is there."""
+    """After a file is renamed, the id is the new one and the reason names no file."""
     folder = _folder(tmp_path, 2, broken=(1,))
     _run(_work(FolderSet(folder, ledger), ledger, Counting()))
     (folder / "00001.png").rename(folder / "00009.png")
     bad = _bad(_work(FolderSet(folder, ledger), ledger, Counting()))
     assert list(bad) == ["00009"]
-    assert "00009.png" in bad["00009"]
-    assert "00001.png" not in bad["00009"]
+    assert bad["00009"].startswith("cannot be decoded")
+    assert "00001" not in bad["00009"]
 
 
 @pytest.mark.parametrize(

@@ -145,7 +145,7 @@ def test_pixels_of_an_image_of_that_size_are_its_pixels() -> None:
     """With nothing to average, features are the pixels / 255, channels first."""
     image = np.arange(12, dtype=np.uint8).reshape(1, 2, 2, 3) * 20
     rows = pixels(side=2)(image)["features"]
-    expected = np.float32([0, 60, 120, 180, 20, 80, 140, 200, 40, 100, 160, 220]) / 255
+    expected = np.array([0, 60, 120, 180, 20, 80, 140, 200, 40, 100, 160, 220]) / 255
     np.testing.assert_allclose(rows[0], expected, rtol=1e-6)
 
 

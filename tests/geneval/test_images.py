@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import struct
 import zlib
+from typing import Any
 
 import numpy as np
 import pytest
@@ -22,21 +23,21 @@ PIXELS = np.random.default_rng(0).integers(0, 256, (6, 4, 3), dtype=np.uint8)
 WHITE, BLACK = [255, 255, 255], [0, 0, 0]
 
 
-def _encoded(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+def _encoded(image: Image.Image, kind: str = "PNG", **options: Any) -> bytes:
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()
 
 
-def _palette(transparency: int | None = None) -> bytes:
+def _palette(**options: Any) -> bytes:
     """Two pixels: palette entry 0 is (10, 20, 30), entry 1 is (200, 100, 50)."""
     image = Image.new("P", (2, 1))
     image.putpalette([10, 20, 30, 200, 100, 50])
     image.putpixel((1, 0), 1)
-    return _encoded(image, **({} if transparency is None else {"transparency": transparency}))
+    return _encoded(image, **options)
 
 
-def _of(mode: str, pixels: list[object], **options: object) -> bytes:
+def _of(mode: str, pixels: list[object], **options: Any) -> bytes:
     """A PNG of one row of pixels."""
     image = Image.new(mode, (len(pixels), 1))
     for x, pixel in enumerate(pixels):
@@ -69,14 +70,14 @@ def _animation(kind: str) -> bytes:
         pytest.param(_of("L", [7, 200]), [[7, 7, 7], [200, 200, 200]], id="L"),
         pytest.param(_of("LA", [(7, 0), (200, 9)]), [[7, 7, 7], [200, 200, 200]], id="LA"),
         pytest.param(_palette(), [[10, 20, 30], [200, 100, 50]], id="P"),
-        pytest.param(_palette(0), [[10, 20, 30], [200, 100, 50]], id="P-transparent"),
+        pytest.param(_palette(transparency=0), [[10, 20, 30], [200, 100, 50]], id="P-transparent"),
         pytest.param(_of("RGB", [(1, 2, 3), (4, 5, 6)]), [[1, 2, 3], [4, 5, 6]], id="RGB"),
         pytest.param(_of("RGBA", [(1, 2, 3, 0), (4, 5, 6, 9)]), [[1, 2, 3], [4, 5, 6]], id="RGBA"),
     ],
 )
 def test_every_mode_becomes_rgb_and_alpha_is_dropped(data: bytes, expected: list[object]) -> None:
     """Grey repeats over the channels, palettes are looked up, alpha is dropped by default."""
-    decoded = decode(data, "a.png")
+    decoded = decode(data)
     assert decoded.dtype == np.uint8
     assert decoded.tolist() == [expected]
 
@@ -97,7 +98,7 @@ def test_every_mode_becomes_rgb_and_alpha_is_dropped(data: bytes, expected: list
 def test_alpha_rule_of_rgba(alpha: Alpha, opacity: int, expected: list[int]) -> None:
     """`white` and `black` composite by the opacity, `drop` ignores it."""
     data = _of("RGBA", [(200, 100, 50, opacity)])
-    assert decode(data, "a.png", alpha).tolist() == [[expected]]
+    assert decode(data, alpha).tolist() == [[expected]]
 
 
 @pytest.mark.parametrize(
@@ -110,26 +111,26 @@ def test_alpha_rule_of_rgba(alpha: Alpha, opacity: int, expected: list[int]) -> 
 )
 def test_alpha_composites_whatever_carries_transparency(data: bytes) -> None:
     """A transparent pixel shows the background, an opaque one itself, in grey and keyed images."""
-    assert decode(data, "a.png", "white").tolist() == [[WHITE, [9, 9, 9]]]
+    assert decode(data, "white").tolist() == [[WHITE, [9, 9, 9]]]
 
 
 def test_alpha_composites_a_transparent_palette_entry() -> None:
     """A transparent palette entry shows the background too."""
-    assert decode(_palette(0), "a.png", "white").tolist() == [[WHITE, [200, 100, 50]]]
+    assert decode(_palette(transparency=0), "white").tolist() == [[WHITE, [200, 100, 50]]]
 
 
 def test_grey_of_16_bit_is_divided_by_257_and_rounded() -> None:
     """All 65,536 values are v / 257 rounded; 257 is odd, so there are no ties."""
     values = np.arange(65536, dtype=np.uint16).reshape(256, 256)
     expected = (2 * values.astype(np.int64) + 257) // 514
-    decoded = decode(_encoded(Image.fromarray(values)), "a.png")
+    decoded = decode(_encoded(Image.fromarray(values)))
     assert np.array_equal(decoded, np.repeat(expected[:, :, None], 3, axis=2))
 
 
 def test_colour_of_16_bit_loses_its_low_byte() -> None:
     """A 16-bit RGB pixel keeps its high bytes."""
     rows = b"\0" + struct.pack(">HHH", 0x12FF, 0x3400, 0xFF80)
-    assert decode(_png(1, 1, 16, 2, rows), "a.png").tolist() == [[[0x12, 0x34, 0xFF]]]
+    assert decode(_png(1, 1, 16, 2, rows)).tolist() == [[[0x12, 0x34, 0xFF]]]
 
 
 def test_cmyk_jpeg_is_converted_without_profile() -> None:
@@ -138,7 +139,7 @@ def test_cmyk_jpeg_is_converted_without_profile() -> None:
     data = _encoded(Image.fromarray(inks, mode="CMYK"), "JPEG", quality=95)
     held = 255 - np.asarray(Image.open(io.BytesIO(data))).astype(np.float64)
     expected = np.rint(held[..., :3] * held[..., 3:] / 255)
-    assert np.array_equal(decode(data, "a.jpg"), expected)
+    assert np.array_equal(decode(data), expected)
 
 
 @pytest.mark.parametrize(
@@ -160,15 +161,15 @@ def test_exif_rotation_is_applied(kind: str, orientation: int, upright: NDArray[
     exif = Image.Exif()
     exif[0x0112] = orientation
     data = _encoded(Image.fromarray(PIXELS), kind, exif=exif, lossless=True)
-    assert np.array_equal(decode(data, "a"), upright)
+    assert np.array_equal(decode(data), upright)
 
 
 def test_exif_rotation_of_a_jpeg() -> None:
     """A JPEG marked as lying on its side is the unmarked one turned."""
     exif = Image.Exif()
     exif[0x0112] = 6
-    plain = decode(_encoded(Image.fromarray(PIXELS), "JPEG"), "a.jpg")
-    turned = decode(_encoded(Image.fromarray(PIXELS), "JPEG", exif=exif), "a.jpg")
+    plain = decode(_encoded(Image.fromarray(PIXELS), "JPEG"))
+    turned = decode(_encoded(Image.fromarray(PIXELS), "JPEG", exif=exif))
     assert np.array_equal(turned, np.rot90(plain, -1))
 
 
@@ -177,7 +178,7 @@ def test_lossless_webp_is_exact(channels: int) -> None:
     """WebP decodes to the very pixels it holds, with alpha dropped."""
     pixels = np.random.default_rng(2).integers(1, 256, (5, 7, channels), dtype=np.uint8)
     data = _encoded(Image.fromarray(pixels), "WEBP", lossless=True, exact=True)
-    assert np.array_equal(decode(data, "a.webp"), pixels[..., :3])
+    assert np.array_equal(decode(data), pixels[..., :3])
 
 
 @pytest.mark.parametrize(
@@ -194,22 +195,22 @@ def test_lossless_webp_is_exact(channels: int) -> None:
         ("tiff.webp", _encoded(Image.fromarray(PIXELS), "TIFF")),
     ],
 )
-def test_broken_and_foreign_files_are_named(name: str, data: bytes) -> None:
-    """What is cut short, empty or of another format is a `SampleError` naming the file."""
-    with pytest.raises(SampleError, match=name):
-        decode(data, name)
+def test_broken_and_foreign_files_are_refused(name: str, data: bytes) -> None:
+    """What is cut short, empty or of another format is a `SampleError` with the reason."""
+    with pytest.raises(SampleError, match=r"^cannot be decoded: \w"):
+        decode(data)
 
 
 def test_the_content_decides_and_not_the_extension() -> None:
     """A PNG that is called .jpg is read."""
-    assert np.array_equal(decode(encode_png(PIXELS), "a.jpg"), PIXELS)
+    assert np.array_equal(decode(encode_png(PIXELS)), PIXELS)
 
 
 @pytest.mark.parametrize("kind", ["PNG", "WEBP"])
 def test_animations_are_refused(kind: str) -> None:
     """Several frames are an error that says so, not a silent first frame."""
-    with pytest.raises(SampleError, match=r"moving.*animated"):
-        decode(_animation(kind), "moving")
+    with pytest.raises(SampleError, match="is animated"):
+        decode(_animation(kind))
 
 
 def test_a_photo_with_a_second_picture_in_it_is_still() -> None:
@@ -219,7 +220,7 @@ def test_a_photo_with_a_second_picture_in_it_is_still() -> None:
     assert preview[:3] == _encoded(photo, "JPEG")[:3]  # a JPEG to every viewer
     with Image.open(io.BytesIO(preview)) as first:
         expected = np.asarray(first.convert("RGB"))
-    assert np.array_equal(decode(preview, "phone.jpg"), expected)
+    assert np.array_equal(decode(preview), expected)
 
 
 @pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
@@ -228,30 +229,30 @@ def test_a_broken_exif_block_does_not_break_the_image(block: bytes) -> None:
     """Metadata that cannot be read leaves the pixels as they are."""
     plain = _encoded(Image.fromarray(PIXELS), "JPEG")
     exif = b"\xff\xe1" + struct.pack(">H", 8 + len(block)) + b"Exif\0\0" + block
-    assert np.array_equal(decode(plain[:2] + exif + plain[2:], "a.jpg"), decode(plain, "b.jpg"))
+    assert np.array_equal(decode(plain[:2] + exif + plain[2:]), decode(plain))
 
 
 @pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
 @pytest.mark.parametrize(("width", "height"), [(8192, 8193), (10_000, 10_000), (60_000, 60_000)])
 def test_pixel_cap_refuses_by_the_header(width: int, height: int) -> None:
-    """Above 64 Mi pixels (8192 × 8192) an image is refused by name before it is decoded."""
-    with pytest.raises(SampleError, match=r"huge\.png.*(cap|exceeds limit)"):
-        decode(_png(width, height, 1, 0), "huge.png")
+    """Above 64 Mi pixels (8192 × 8192) an image is refused before it is decoded."""
+    with pytest.raises(SampleError, match=r"cap|exceeds limit"):
+        decode(_png(width, height, 1, 0))
 
 
 def test_pixel_cap_is_inclusive(monkeypatch: pytest.MonkeyPatch) -> None:
     """An image of exactly the cap is read, one pixel more is not."""
     monkeypatch.setattr(images, "MAX_PIXELS", 24)
-    assert decode(encode_png(PIXELS), "a.png").shape == (6, 4, 3)
+    assert decode(encode_png(PIXELS)).shape == (6, 4, 3)
     monkeypatch.setattr(images, "MAX_PIXELS", 23)
     with pytest.raises(SampleError, match="cap of 23"):
-        decode(encode_png(PIXELS), "a.png")
+        decode(encode_png(PIXELS))
 
 
 @given(arrays(np.uint8, st.tuples(st.integers(1, 9), st.integers(1, 9), st.just(3))))
 def test_png_keeps_every_pixel(pixels: NDArray[np.uint8]) -> None:
     """`decode` undoes `encode_png` exactly, for any image."""
-    assert np.array_equal(decode(encode_png(pixels), "a.png"), pixels)
+    assert np.array_equal(decode(encode_png(pixels)), pixels)
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -266,13 +267,13 @@ def test_png_keeps_every_pixel(pixels: NDArray[np.uint8]) -> None:
 def test_damage_gives_an_image_or_a_sample_error(
     data: bytes, at: int, value: int, cut: bool
 ) -> None:
-    """A changed or missing byte never raises anything but a `SampleError` that names the file."""
+    """A changed or missing byte never raises anything but a `SampleError` with a reason."""
     at %= len(data)
     damaged = data[:at] if cut else data[:at] + bytes([value]) + data[at + 1 :]
     try:
-        decoded = decode(damaged, "damaged.png")
+        decoded = decode(damaged)
     except SampleError as error:
-        assert "damaged.png" in str(error)
+        assert str(error)
     else:
         assert decoded.dtype == np.uint8
         assert decoded.shape[2:] == (3,)
@@ -282,11 +283,11 @@ def test_thumbnail_of_a_small_image_keeps_its_pixels() -> None:
     """What fits is a PNG of the same pixels."""
     data, extension = thumbnail(PIXELS, 6)
     assert extension == ".png"
-    assert np.array_equal(decode(data, "a.png"), PIXELS)
+    assert np.array_equal(decode(data), PIXELS)
 
 
 def test_thumbnail_of_a_large_image_fits_and_keeps_its_shape() -> None:
     """What does not fit is reduced to the side, in proportion."""
     data, extension = thumbnail(np.zeros((200, 100, 3), dtype=np.uint8), 50)
     assert extension == ".webp"
-    assert decode(data, "a.webp").shape == (50, 25, 3)
+    assert decode(data).shape == (50, 25, 3)

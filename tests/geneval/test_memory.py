@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +55,7 @@ def _same(a: Estimate, b: Estimate) -> bool:
         and measured_fields(a) == measured_fields(b)
         and list(a.evidence) == list(b.evidence)
         and all(
-            (mine.kind, mine.ids, mine.cluster) == (theirs.kind, theirs.ids, theirs.cluster)
+            (mine.kind, mine.ids) == (theirs.kind, theirs.ids)
             and mine.rows.dtype == theirs.rows.dtype
             and np.array_equal(mine.rows, theirs.rows)
             for mine, theirs in zip(a.evidence.values(), b.evidence.values(), strict=True)
@@ -114,13 +113,6 @@ def test_a_damaged_memory_is_no_memory(ledger: Ledger) -> None:
     remember(ledger, KEY, [FULL])
     (path,) = ledger.root.rglob("*.safetensors")
     path.write_bytes(path.read_bytes()[:-8])
-    assert recall(ledger, KEY) is None
-
-
-def test_clustered_evidence_is_not_remembered(ledger: Ledger) -> None:
-    """Estimates whose evidence has clusters are computed each time, all of the measurement."""
-    clustered = Evidence("scores", IDS, np.zeros(3), cluster=("p", "p", "q"))
-    remember(ledger, KEY, [FULL, replace(BARE, evidence={Role.GENERATED: clustered})])
     assert recall(ledger, KEY) is None
 
 

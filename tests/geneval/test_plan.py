@@ -11,7 +11,7 @@ import pytest
 from geneval.data import LabelSpace
 from geneval.errors import UsageError
 from geneval.extractors.extractor import Layer
-from geneval.metric import MetricSpec, features, labels, neighbours, values
+from geneval.metric import MetricSpec, features, fields, labels, neighbours, values
 from geneval.plan import Plan, SetFacts, chosen_extractors, make_plan
 from geneval.samples.sampleset import FieldType
 from geneval.suite import load_suite
@@ -252,6 +252,13 @@ def test_predicted_labels_in_a_foreign_tongue(plan: Planned) -> None:
     with pytest.raises(UsageError, match=r"label 'cat' of data/images .*digits predicts \(0, 1,"):
         plan("[{class_balance: {labels: predicted}}]", sets)
     assert plan("[class_balance]", sets).measurements
+
+
+def test_a_field_that_is_not_there(plan: Planned, register: Register) -> None:
+    """A metric on plain columns is refused when a set lacks one, with the nearest there is."""
+    register("styled", lambda: [], needs=lambda o: {"x": fields("reference", "styl")})
+    with pytest.raises(UsageError, match=r"data/images: unknown field 'styl'.*mean 'style'"):
+        plan("[styled]")
 
 
 @pytest.mark.parametrize("role", [Role.GENERATED, Role.REFERENCE])

@@ -38,7 +38,7 @@ HOSTILE = '</script><script>alert("1")</script>&amp;<img src=x onerror=alert(1)>
 def rich(make_value: MakeValue, make_result: MakeResult) -> Result:
     """A result with something in every place."""
     value = make_value(
-        "fid[label=a cat]".replace("a cat", '"a cat"'),
+        'fid[label="a cat"]',
         12.5,
         se=0.5,
         direction="lower",
@@ -47,7 +47,8 @@ def rich(make_value: MakeValue, make_result: MakeResult) -> Result:
         tables=(DetailTable("Shares", {"class": ["é", "b"], "n": [1, 2], "p": [0.5, None]}),),
         galleries=(Gallery("Worst", Role.GENERATED, ("x/1", "x/2"), ("+1", "+0.5")),),
         finding="part of the bias may remain",
-        n={Role.GENERATED: 5000, Role.REFERENCE: None},
+        n=5000,
+        counts={Role.GENERATED: 5000, Role.REFERENCE: None},
     )
     return make_result(
         [value, make_value("kid", problem="too few samples"), make_value("recall", 1 / 3)],

@@ -585,18 +585,20 @@ def test_a_document_is_a_suite_again(write: Write) -> None:
 
 # Fuzz
 
-words = st.sampled_from(
-    sorted(
-        {*re.findall(r"\w+", FULL), "baseline", "extends", "metric", "key", "options", "where", "."}
-    )
-)
+keys_of_suites = st.sampled_from([*Suite.model_fields, "extends", "baseline", "path", "n", "side"])
+keys_of_metrics = st.sampled_from(["fid", "kid", "as", "by", "n", "subsets", "metric", "key", "x"])
+words = st.sampled_from(["fid", "kid", "digits", "label", "5%", "1e-3", ".", "", "fid <= 12", "id"])
 leaf = words | st.none() | st.booleans() | st.integers(-2, 3) | st.floats(0, 1)
 content = st.recursive(
     leaf,
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(words, inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3)
+        | st.dictionaries(keys_of_suites | keys_of_metrics, inner, max_size=3)
+    ),
     max_leaves=8,
 )
-sections = st.dictionaries(words, content, max_size=4)
+sections = st.dictionaries(keys_of_suites, content, max_size=3)
+entries = st.dictionaries(keys_of_metrics, content, max_size=1) | content
 
 
 @pytest.fixture(scope="session")
@@ -619,7 +621,7 @@ def load_or_refuse(path: Path, *overrides: str) -> None:
 
 
 @QUICK
-@given(sections, st.lists(content, max_size=3), st.sampled_from([None, "base.yaml", "digits"]))
+@given(sections, st.lists(entries, max_size=2), st.sampled_from([None, "base.yaml", "digits"]))
 def test_any_suite_loads_or_is_refused(
     folder: Path, extra: dict[str, Any], metrics: list[Any], extends: str | None
 ) -> None:
@@ -643,8 +645,14 @@ def test_a_damaged_suite_loads_or_is_refused(folder: Path, data: st.DataObject) 
 
 
 @QUICK
-@given(st.lists(words, min_size=1, max_size=3), content | st.text(max_size=6))
-def test_any_setting_applies_or_is_refused(folder: Path, path: list[str], value: Any) -> None:
+@given(
+    st.just("metrics") | keys_of_suites,
+    st.lists(keys_of_metrics, max_size=2),
+    content | st.text(max_size=6),
+)
+def test_any_setting_applies_or_is_refused(
+    folder: Path, section: str, inner: list[str], value: Any
+) -> None:
     """Whatever `--set` is given, the outcome is a suite or a usage error."""
     text = value if isinstance(value, str) else json.dumps(value)
-    load_or_refuse(folder / "base.yaml", f"{'.'.join(path)}={text}")
+    load_or_refuse(folder / "base.yaml", f"{'.'.join([section, *inner])}={text}")

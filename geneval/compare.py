@@ -144,7 +144,7 @@ def _grouped(results: Sequence[Result]) -> list[_Group]:
         subject = result.document.subject
         name = subject.name
         if subject.seed is not None:
-            name = re.sub(r"[-_.]?seed[-_]?\d+", "", name) or name
+            name = re.sub(r"[-_.]?seed[-_=]?\d+", "", name) or "seeds"
         groups.setdefault(name, _Group(name, subject.step)).results.append(result)
     return [one for group in groups.values() for one in _apart(group)]
 
@@ -194,7 +194,7 @@ def _cell(
     spec: OutputSpec,
 ) -> Cell:
     values = group.values(address)
-    number, interval, problem = _summary(group, address, values)
+    number, interval, problem = _summary(group, values)
     outcome: Outcome | None = None
     if against is not None:
         outcome = _outcome(against, p, spec)
@@ -202,7 +202,7 @@ def _cell(
 
 
 def _summary(
-    group: _Group, address: str, values: list[Value]
+    group: _Group, values: list[Value]
 ) -> tuple[float | None, Interval | None, str | None]:
     """Number, interval and problem of a group: its only value, or the mean of its replicates."""
     if len(values) < len(group.results):
@@ -267,26 +267,48 @@ def _outcome(found: Difference, p: float | None, spec: OutputSpec) -> Outcome:
 
 
 def _ranks(address: str, groups: list[_Group], spec: OutputSpec) -> list[int | None]:
-    """Ranks with ties: whoever is not distinguished from the best of a rank shares it."""
-    numbers = {
-        i: number
-        for i, group in enumerate(groups)
-        if (number := _summary(group, address, group.values(address))[0]) is not None
-    }
+    """Ranks with ties, by the values that comparisons are made on.
+
+    The best entry leads; who is not distinguished from it (Holm over the others) shares its rank;
+    the best of the rest leads the next rank. What cannot be compared with the leader has no rank.
+    """
     ranks: list[int | None] = [None] * len(groups)
+    left = {
+        i: number for i, g in enumerate(groups) if (number := _ranked_by(g, address)) is not None
+    }
     if spec.direction == "target":
         return ranks
-    order = sorted(numbers, key=lambda i: -better_by(spec, numbers[i]))
-    leader, rank = None, 0
-    for place, i in enumerate(order, 1):
-        if leader is not None:
-            found = _between(groups[i], groups[leader], address)
-            if _outcome(found, found.p, spec) == "worse":
-                leader, rank = i, place
-        else:
-            leader, rank = i, place
-        ranks[i] = rank
+    place = 1
+    while left:
+        order = sorted(left, key=lambda i: -better_by(spec, left[i]))
+        leader, others = order[0], order[1:]
+        found = [_between(groups[i], groups[leader], address) for i in others]
+        if place == 1 and others and all(d.problem for d in found):
+            left.pop(leader)  # comparable with nobody: let the rest be ranked among themselves
+            continue
+        adjusted = _adjusted(found)
+        behind = [
+            i
+            for i, d, p in zip(others, found, adjusted, strict=True)
+            if _outcome(d, p, spec) in ("worse", "not comparable")
+        ]
+        gone = {i for i, d in zip(others, found, strict=True) if d.problem}
+        shared = [i for i in order if i not in behind]
+        for i in shared:
+            ranks[i] = place
+        place += len(shared)
+        left = {i: left[i] for i in behind if i not in gone}
     return ranks
+
+
+def _ranked_by(group: _Group, address: str) -> float | None:
+    """The number an entry is ranked by, or None where it has none that may be compared."""
+    values = group.values(address)
+    if not values or any(r.document.partial is not None for r in group.results):
+        return None
+    by = values[0].compared_by
+    number, _, _ = _summary(group, group.values(by))
+    return number
 
 
 def _trend(groups: list[_Group], address: str, spec: OutputSpec) -> str:
@@ -324,7 +346,10 @@ def to_json(comparison: Comparison) -> dict[str, Any]:
 
 
 def from_json(content: Any) -> Comparison:
-    """The comparison of plain JSON content."""
+    """The comparison of plain JSON content; raises `UsageError`."""
+    version = content.get("schema") if isinstance(content, dict) else None
+    if version != SCHEMA:
+        raise UsageError(f"a comparison of schema {version}; this geneval reads {SCHEMA}")
     return _adapter().validate_python(content)
 
 

@@ -46,7 +46,7 @@ def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Diffe
         return Difference(by, problem=problem)
     number = first.number - second.number
     paired, squared = _variance(a, b, first, second)
-    if squared is None:
+    if squared is None or not math.isfinite(squared):  # a single sample has no spread
         return Difference(by, number)
     return interval_of(by, number, math.sqrt(squared), level, paired)
 
@@ -68,7 +68,7 @@ def interval_of(address: str, number: float, se: float, level: float, paired: bo
 def _incomparable(a: Result, b: Result, first: Value, second: Value) -> str | None:
     """Why two values must not be compared, or None."""
     for result, value in ((a, first), (b, second)):
-        if result.document.partial:
+        if result.document.partial is not None:
             return f"{result.name} is partial (--limit {result.document.partial})"
         if value.problem:
             return f"{result.name}: {value.problem}"
@@ -98,9 +98,10 @@ def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, 
 
 def _role_variance(one: Evidence, other: Evidence, together: bool) -> float:
     """Variance that one role's samples give to the difference of two values."""
-    if together:
-        return float(np.var(one.rows - other.rows, ddof=1) / len(one.rows))
-    return sum(float(np.var(e.rows, ddof=1) / len(e.rows)) for e in (one, other))
+    parts = [one.rows - other.rows] if together else [one.rows, other.rows]
+    if min(map(len, parts)) < 2:
+        return math.nan
+    return sum(float(np.var(rows, ddof=1) / len(rows)) for rows in parts)
 
 
 def _from_intervals(first: Value, second: Value) -> float | None:
@@ -111,8 +112,11 @@ def _from_intervals(first: Value, second: Value) -> float | None:
 
 
 def squared_error(value: Value) -> float | None:
-    """Squared standard error of a value, from the length of its interval."""
-    interval = value.interval
-    if interval is None:
+    """Squared standard error of a value, from the longer side of its interval.
+
+    The shorter side may have been cut at the end of the value's range.
+    """
+    if value.interval is None or value.number is None:
         return None
-    return ((interval.high - interval.low) / (2 * quantile(interval.level))) ** 2
+    side = max(value.interval.high - value.number, value.number - value.interval.low)
+    return (side / quantile(value.interval.level)) ** 2

@@ -23,12 +23,15 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from geneval.errors import UsageError, unknown
 from geneval.suite import Suite
-from geneval.value import AddressBook
+from geneval.value import ADDRESS, AddressBook
 
 Kind = Literal["at_least", "at_most", "no_worse_than", "better_than", "equivalent_to"]
 ABSOLUTE: tuple[Kind, ...] = ("at_least", "at_most")
 COMPARATIVE: tuple[Kind, ...] = ("no_worse_than", "better_than", "equivalent_to")
-_SHORT = re.compile(r"^(?P<left>.+?)\s*(?P<sign><=|>=|<|>)\s*(?P<right>.+)$")
+_SIGN = r"\s*(?P<sign><=|>=|<|>)\s*"
+_NUMBER = r"(?P<number>[^\s\[<>=]+)"
+_SHORT = re.compile(rf"(?P<address>{ADDRESS}){_SIGN}{_NUMBER}")
+_TURNED = re.compile(rf"{_NUMBER}{_SIGN}(?P<address>{ADDRESS})")
 _FLIPPED = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}
 
 
@@ -89,18 +92,17 @@ def read_gates(suite: Suite, book: AddressBook) -> tuple[Gate, ...]:
 
 def _short(text: str) -> Gate:
     """`fid <= 12` or `0.4 <= recall`."""
-    match = _SHORT.match(text.strip())
-    if match is None:
-        raise UsageError("write ADDRESS <= NUMBER or ADDRESS >= NUMBER")
-    left, sign, right = match["left"], match["sign"], match["right"]
-    limit = _limit(right)
-    if limit is None:
-        left, right, sign = right, left, _FLIPPED[sign]
-        limit = _limit(right)
-    if limit is None or _limit(left) is not None:
-        raise UsageError("one side must be an address, the other a finite number")
+    bare = text.strip()
+    match, turned = _SHORT.fullmatch(bare), _TURNED.fullmatch(bare)
+    found = match or turned
+    limit = _limit(found["number"]) if found else None
+    if match is not None and turned is not None and limit is None:  # both sides read as words
+        found, limit = turned, _limit(turned["number"])
+    if found is None or limit is None or _limit(found["address"]) is not None:
+        raise UsageError("write ADDRESS <= NUMBER or NUMBER <= ADDRESS, the number finite")
+    sign = found["sign"] if found is match else _FLIPPED[found["sign"]]
     kind: Kind = "at_most" if sign[0] == "<" else "at_least"
-    return Gate(text, left.strip(), kind, limit=limit, strict=len(sign) == 1)
+    return Gate(text, found["address"], kind, limit=limit, strict=len(sign) == 1)
 
 
 def _limit(text: str) -> float | None:
@@ -128,6 +130,9 @@ def _long(raw: Mapping[str, Any]) -> Gate:
     if kind == "equivalent_to" and margin == 0:
         raise UsageError("equivalent_to needs a margin above 0")
     comparative = kind in COMPARATIVE
+    strays = long.model_fields_set & {"margin", "confidence", "on_inconclusive"}
+    if strays and not comparative:
+        raise UsageError(f"{min(strays)} is for gates against a baseline, not for {kind}")
     limit = None if comparative else getattr(long, kind)
     if limit is not None and not math.isfinite(limit):
         raise UsageError(f"{kind} must be a finite number")

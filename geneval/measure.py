@@ -15,7 +15,7 @@ import numpy as np
 from geneval.engine.inputs import Inputs, Scope
 from geneval.engine.memory import code_digest, recall, remember, source_of
 from geneval.engine.progress import Progress
-from geneval.extractors.extractor import FeatureExtractor, layer_of
+from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
 from geneval.ledger import Ledger
 from geneval.metric import Need, Undefined
 from geneval.plan import Measurement, Plan
@@ -200,24 +200,40 @@ class Measuring:
         """The declared fields of a value, in the order they are printed."""
         spec, options = measurement.entry.spec, measurement.entry.options
         fields: list[tuple[str, Scalar]] = [("metric", spec.name)]
-        layers = dict.fromkeys(need.layer for need in measurement.needs.values() if need.layer)
-        if layers:
-            extractor = self.extractors[measurement.extractor]
-            names = [layer_of(extractor, role) for role in layers]
-            identity = dict(extractor.identity)
-            fields += [("ext", identity.pop("ext")), ("weights", identity.pop("weights", None))]
-            fields += [("layer", "+".join(name for name in names if name)), *identity.items()]
-        fields += sorted(self.inputs.samples(Role.GENERATED).conventions.items())
+        fields += self._extraction(measurement)
+        read = [a for need in measurement.needs.values() for a in need.of]
+        if read:
+            sources = [self._values.get(self.plan.book.resolve(address)) for address in read]
+            digests = [source.signature.digest if source else None for source in sources]
+            fields.append(("of", digest(digests)[:16]))
+        if Role.GENERATED in measurement.roles:
+            fields += sorted(self.inputs.samples(Role.GENERATED).conventions.items())
         fields += [(name, _scalar(value)) for name, value in options.items()]
         fields += list(spec.conventions.items())
         if measurement.entry.by:
             fields.append(("by", measurement.entry.by))
-        if spec.n_match != "any":
+        if spec.n_match != "any" and not read:
             fields.append(("n", estimate.n.get(Role.GENERATED)))
         short = {Role.REFERENCE: "ref", Role.TRAIN: "train"}
         fields += [(short[r], self.fingerprints[r]) for r in measurement.roles if r in short]
         fields.append(("v", spec.version))
         return Signature(tuple(fields), exact_n=spec.n_match == "exact")
+
+    def _extraction(self, measurement: Measurement) -> list[tuple[str, Scalar]]:
+        """The fields of every extractor a measurement uses, the second one's numbered."""
+        used: dict[str, list[LayerRole]] = {}
+        for need in measurement.needs.values():
+            if need.layer:
+                used.setdefault(need.extractor or measurement.extractor, []).append(need.layer)
+        fields: list[tuple[str, Scalar]] = []
+        for number, (key, roles) in enumerate(used.items(), 1):
+            extractor = self.extractors[key]
+            names = [layer_of(extractor, role) for role in dict.fromkeys(roles)]
+            identity = dict(extractor.identity)
+            mine = [("ext", identity.pop("ext")), ("weights", identity.pop("weights", None))]
+            mine += [("layer", "+".join(name for name in names if name)), *identity.items()]
+            fields += [(name if number == 1 else f"{name}{number}", value) for name, value in mine]
+        return fields
 
     def _scopes(self, measurement: Measurement) -> list[tuple[dict[str, str], Scope]]:
         """The groups of `by`, within the first n; one nameless scope when neither is set."""

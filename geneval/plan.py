@@ -97,6 +97,9 @@ class Plan:
 def chosen_extractors(suite: Suite) -> dict[str, ExtractorChoice]:
     """Every extractor the suite names, by key, the suite's own first."""
     choices = [suite.extractor, *(e.extractor for e in suite.metrics if e.extractor)]
+    for entry in suite.metrics:
+        needs = entry.spec.needs(entry.options).values()
+        choices += [ExtractorChoice(name=need.extractor) for need in needs if need.extractor]
     return {choice.key: choice for choice in choices}
 
 
@@ -195,9 +198,14 @@ def _check_labels(
 
 def _check_groups(measurement: Measurement, sets: Mapping[Role, SetFacts], where: str) -> None:
     column = measurement.entry.by
-    for role in measurement.roles if column else ():
-        if column not in sets[role].fields:
-            reason = unknown("column", str(column), sets[role].fields)
+    if column is None:
+        return
+    if not measurement.roles:
+        raise UsageError(f"{where}{measurement.key}: by: it reads values, not samples to group")
+    for role in measurement.roles:
+        columns = [name for name, kind in sets[role].fields.items() if kind != "image"]
+        if column not in columns:
+            reason = unknown("column", column, columns)
             raise UsageError(f"{where}{measurement.key}: by: {sets[role].name}: {reason}")
 
 

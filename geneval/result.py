@@ -129,7 +129,7 @@ class Result:
             if version != SCHEMA:
                 raise UsageError(f"{file} has schema {version}; this geneval reads {SCHEMA}")
             document = _adapter().validate_python(content)
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise UsageError(f"{file} is not a result: {_first_line(error)}") from None
         return cls(document, None, file.parent)
 
@@ -246,7 +246,10 @@ def read_evidence(table: pa.Table, values: Iterator[Value]) -> dict[str, dict[Ro
                 continue
             column = np.array(table.column(note.column).to_pylist(), dtype=object)
             here = (roles == role.value) & np.array([cell is not None for cell in column])
-            rows = np.array(column[here].tolist(), dtype=np.float64)
+            try:
+                rows = np.array(column[here].tolist(), dtype=np.float64)
+            except ValueError:
+                continue
             evidence = Evidence(note.kind, tuple(ids[here]), rows)
             if evidence_note(evidence, note.column) == note:
                 found.setdefault(value.address, {})[role] = evidence

@@ -50,9 +50,7 @@ def load(path: Path) -> tuple[Any, Marks]:
 def loads(text: str, name: str) -> tuple[Any, Marks]:
     """The same for text; `name` stands in for the file."""
     try:
-        for event in yaml.parse(text, Loader=_Loader):
-            if isinstance(event, yaml.AliasEvent):
-                raise UsageError(f"{_at(name, event)}: aliases are not allowed; write it out")
+        _refuse_events(text, name)
         loader = _Loader(text)
         node = loader.get_single_node()
     except yaml.YAMLError as error:
@@ -63,10 +61,23 @@ def loads(text: str, name: str) -> tuple[Any, Marks]:
     return (None if node is None else _content(loader, node, name, (), marks)), marks
 
 
+def _refuse_events(text: str, name: str) -> None:
+    """Aliases, tags and deep nesting are refused before anything is built of them."""
+    depth = 0
+    for event in yaml.parse(text, Loader=_Loader):
+        if isinstance(event, yaml.AliasEvent):
+            raise UsageError(f"{_at(name, event)}: aliases are not allowed; write it out")
+        tag = getattr(event, "tag", None)
+        if tag is not None:
+            raise UsageError(f"{_at(name, event)}: the tag {tag} is not allowed")
+        depth += isinstance(event, yaml.CollectionStartEvent)
+        depth -= isinstance(event, yaml.CollectionEndEvent)
+        if depth > MAX_DEPTH:
+            raise UsageError(f"{_at(name, event)}: nested deeper than {MAX_DEPTH} levels")
+
+
 def _content(loader: _Loader, node: yaml.Node, name: str, place: Place, marks: Marks) -> Any:
     marks[place] = _at(name, node)
-    if len(place) > MAX_DEPTH:
-        raise UsageError(f"{_at(name, node)}: nested deeper than {MAX_DEPTH} levels")
     if isinstance(node, yaml.SequenceNode):
         return [
             _content(loader, child, name, (*place, i), marks) for i, child in enumerate(node.value)
@@ -82,9 +93,12 @@ def _content(loader: _Loader, node: yaml.Node, name: str, place: Place, marks: M
             content[key] = _content(loader, child, name, (*place, key), marks)
             marks[*place, key] = _at(name, key_node)
         return content
-    if node.tag.removeprefix(_TAG) not in ("str", "int", "float", "bool", "null"):
-        raise UsageError(f"{_at(name, node)}: the tag {node.tag} is not allowed")
-    return loader.construct_object(node, deep=True)
+    try:
+        return loader.construct_object(node, deep=True)
+    except ValueError:  # an integer of thousands of digits
+        raise UsageError(
+            f"{_at(name, node)}: {node.value[:20]}… is no number to work with"
+        ) from None
 
 
 def _at(name: str, thing: Any) -> str:

@@ -10,17 +10,18 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from geneval import suite_file
 from geneval.errors import UsageError, unknown
 from geneval.metric import MetricSpec, find_metric
+from geneval.options import OptionError
 from geneval.samples.images import Alpha
 from geneval.signature import Digest, digest
 from geneval.strict_yaml import Marks, Place
 from geneval.suite_file import AD_HOC
 
-_RESERVED = ("as", "extractor", "by", "n", "optional")
+_RESERVED = ("extractor", "by", "n", "optional")
 _PATHS = ("path", "checkpoint", "weights", "baselines")  # where data lies is not what a suite is
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Key = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
@@ -28,7 +29,7 @@ _Count = Annotated[int, Field(ge=1)]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class SamplesSpec(_Strict):
@@ -90,7 +91,7 @@ class ReportSpec(_Strict):
 class Suite(_Strict):
     """A complete suite. `gates` are kept as written; `geneval.gate` reads them."""
 
-    version: Literal[1] = 1
+    version: Annotated[int, Field(ge=1, le=1)] = 1
     name: _Name = AD_HOC
     description: str = ""
     seed: int = 0
@@ -108,7 +109,7 @@ class Suite(_Strict):
     baselines: dict[str, str] = {}
     gates: list[str | dict[str, Any]] = []
     report: ReportSpec = ReportSpec()
-    where: dict[str, str] = Field(default={}, exclude=True, repr=False)
+    _where: dict[str, str] = PrivateAttr(default_factory=dict)
 
     @property
     def document(self) -> dict[str, Any]:
@@ -142,7 +143,7 @@ class Suite(_Strict):
 
     def at(self, *place: str | int) -> str:
         """`file:line: ` of a place as written, or '' when it was not written in a file."""
-        found = self.where.get(_joined(place))
+        found = self._where.get(_joined(place))
         return f"{found}: " if found else ""
 
 
@@ -167,7 +168,10 @@ def overridden(document: Mapping[str, Any], overrides: Sequence[str]) -> Suite:
     """The suite of a result's document again, with overrides."""
     content = dict(document)
     content["metrics"] = {
-        entry["key"]: {**entry.get("options", {}), **_without(entry, "key", "options")}
+        entry["key"]: {
+            "metric": entry["metric"],
+            "options": {**entry.get("options", {}), **_without(entry, "key", "metric", "options")},
+        }
         for entry in document["metrics"]
     }
     for setting in overrides:
@@ -177,41 +181,46 @@ def overridden(document: Mapping[str, Any], overrides: Sequence[str]) -> Suite:
 
 def _checked(content: dict[str, Any], marks: Marks) -> Suite:
     """The suite of merged content; every complaint names its line."""
-    where = {_joined(place): at for place, at in marks.items()}
 
     def complain(place: Place, sentence: str) -> UsageError:
         known = next((marks[place[:i]] for i in range(len(place), 0, -1) if place[:i] in marks), "")
         return UsageError(f"{known}: {sentence}" if known else sentence)
 
-    if not content["metrics"]:
+    keys = list(content["metrics"])
+    if not keys:
         raise UsageError(f"{marks.get((), 'the suite')}: a suite needs at least one metric")
-    content = dict(content, where=where)
+    content = dict(content)
     if "extractor" in content:
-        content["extractor"] = _extractor(content["extractor"])
+        try:
+            content["extractor"] = _extractor(content["extractor"])
+        except UsageError as error:
+            raise complain(("extractor",), str(error)) from None
     entries = []
     for key, entry in content["metrics"].items():
         try:
-            entries.append(_entry(key, entry))
+            entries.append(_entry(key, entry["metric"], entry["options"]))
+        except OptionError as error:
+            raise complain(("metrics", key, error.option), str(error)) from None
         except UsageError as error:
             raise complain(("metrics", key), str(error)) from None
-    content["metrics"] = entries
     try:
-        return Suite.model_validate(content)
+        suite = Suite.model_validate({**content, "metrics": entries})
     except ValidationError as error:
         first = error.errors()[0]
         place = tuple(first["loc"])
+        if place[0] == "metrics" and len(place) > 1:
+            place = ("metrics", keys[int(place[1])], *place[2:])
         raise complain(place, _sentence(first, place)) from None
+    suite._where.update({_joined(place): at for place, at in marks.items()})
+    return suite
 
 
-def _entry(key: str, given: Mapping[str, Any]) -> dict[str, Any]:
+def _entry(key: str, metric: str, given: Mapping[str, Any]) -> dict[str, Any]:
     """One metric's content, its own options checked against the metric."""
-    given = dict(given)
-    metric = given.pop("metric")
-    reserved = {name: given.pop(name) for name in _RESERVED if name in given}
+    reserved = {name: given[name] for name in _RESERVED if name in given}
     if reserved.get("extractor") is not None:
         reserved["extractor"] = _extractor(reserved["extractor"])
-    spec = find_metric(metric)
-    options = spec.check_options(given)
+    options = find_metric(metric).check_options(_without(given, *_RESERVED))
     return {"key": key, "metric": metric, "options": options, **reserved}
 
 
@@ -221,7 +230,9 @@ def _extractor(given: Any) -> Any:
         return {"name": given}
     if isinstance(given, dict) and isinstance(given.get("name"), str):
         nested = given.get("options", {})  # the form in which a result's document has it
-        return {"name": given["name"], "options": {**nested, **_without(given, "name", "options")}}
+        if isinstance(nested, dict):
+            own = _without(given, "name", "options")
+            return {"name": given["name"], "options": {**nested, **own}}
     raise UsageError("an extractor is a name, or a mapping with `name:` and its options")
 
 
@@ -239,7 +250,7 @@ def _sentence(error: Any, place: Place) -> str:
     dotted = _joined(place)
     if error["type"] == "extra_forbidden":
         model = _SECTIONS.get(str(place[0]), Suite) if len(place) > 1 else Suite
-        return unknown("key", str(place[-1]), set(model.model_fields) - {"where"})
+        return unknown("key", str(place[-1]), model.model_fields)
     given = error.get("input")
     hint = "; a number is written 0.001, not 1e-3" if _looks_numeric(given) else ""
     return f"{dotted} = {given!r}: {error['msg'].lower()}{hint}"

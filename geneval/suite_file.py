@@ -27,11 +27,10 @@ def shipped_suites() -> dict[str, Path]:
 
 def find(source: str) -> tuple[dict[str, Any], Marks]:
     """The content of a suite file, of a shipped suite, or of metrics named with commas."""
-    path, shipped = Path(source), shipped_suites()
-    if source in shipped and not path.is_file():
-        path = shipped[source]
+    shipped = shipped_suites()
+    path = shipped.get(source, Path(source))
     if path.suffix in (".yaml", ".yml"):
-        if not path.is_file():
+        if not _is_file(path):
             raise UsageError(f"suite {source} does not exist")
         return _read(path)
     names = [name.strip() for name in source.split(",")]
@@ -46,6 +45,13 @@ def find(source: str) -> tuple[dict[str, Any], Marks]:
     return {"version": 1, "name": AD_HOC, "metrics": _by_key(names, {}, "")}, {}
 
 
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # a name too long for the file system is no file
+        return False
+
+
 def _read(path: Path) -> tuple[dict[str, Any], Marks]:
     """A suite file with metrics by key and paths made relative to the working folder."""
     content, marks = load(path)
@@ -53,6 +59,8 @@ def _read(path: Path) -> tuple[dict[str, Any], Marks]:
         raise UsageError(f"{path} is no suite: it must be a mapping with `metrics:`")
     if "version" not in content:
         raise UsageError(f"{path}: `version: 1` is missing")
+    if not isinstance(content.get("gates", []), list):
+        raise UsageError(f"{marks['gates',]}: gates = {content['gates']!r}: gates is a list")
     content["metrics"] = _by_key(content.get("metrics", []), marks, str(path))
     if "baseline" in content:
         if "baselines" in content:
@@ -63,7 +71,7 @@ def _read(path: Path) -> tuple[dict[str, Any], Marks]:
 
 
 def _by_key(entries: Any, marks: Marks, name: str) -> dict[str, Any]:
-    """The metrics list as {key: entry}; `null` stands for an entry that an extension removes."""
+    """The metrics list as {key: {metric, options}}; None stands for one that is to be removed."""
     if not isinstance(entries, list):
         raise UsageError(f"{marks.get(('metrics',), name)}: metrics is a list")
     found: dict[str, Any] = {}
@@ -71,9 +79,11 @@ def _by_key(entries: Any, marks: Marks, name: str) -> dict[str, Any]:
         where = marks.get(("metrics", i), name)
         metric, options = _pair(entry, where)
         key = metric if options is None else options.pop("as", metric)
-        if not isinstance(key, str) or key in found:
+        if not isinstance(key, str):
+            raise UsageError(f"{where}: as = {key!r}: a key is a word")
+        if key in found:
             raise UsageError(f"{where}: the key {key!r} is given twice; choose another with `as:`")
-        found[key] = None if options is None else {"metric": metric, **options}
+        found[key] = None if options is None else {"metric": metric, "options": options}
         for place in [p for p in marks if p[:2] == ("metrics", i)]:
             tail = place[3:] if isinstance(entry, dict) else ()
             marks["metrics", key, *tail] = marks[place]
@@ -111,7 +121,7 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
 
 
 def extended(
-    content: dict[str, Any], marks: Marks, seen: tuple[str, ...] = ()
+    content: dict[str, Any], marks: Marks, seen: tuple[Path, ...] = ()
 ) -> tuple[dict[str, Any], Marks]:
     """The content laid over what it extends."""
     parent_name = content.pop("extends", None)
@@ -122,24 +132,40 @@ def extended(
             raise UsageError(f"{where}: {gone[0]} is null but nothing is extended; write its name")
         return content, marks
     where = marks["extends",]
-    if not isinstance(parent_name, str) or parent_name in seen:
-        raise UsageError(f"{where}: cannot extend {parent_name!r}")
-    path = shipped_suites().get(parent_name, Path(where.rsplit(":", 1)[0]).parent / parent_name)
-    if not path.is_file():
+    here = Path(where.rsplit(":", 1)[0])
+    if not isinstance(parent_name, str):
+        raise UsageError(f"{where}: cannot extend {parent_name!r}: write one name or path")
+    path = shipped_suites().get(parent_name, here.parent / parent_name)
+    if not _is_file(path):
         raise UsageError(f"{where}: {unknown('suite', parent_name, shipped_suites())}")
-    parent, parent_marks = extended(*_read(path), (*seen, parent_name))
+    family = (*seen, here.resolve())
+    if path.resolve() in family:
+        raise UsageError(f"{where}: cannot extend {parent_name!r}: it extends this suite in turn")
+    parent, parent_marks = extended(*_read(path), family)
+    return _laid_over(parent, parent_marks, content, marks)
+
+
+def _laid_over(
+    parent: dict[str, Any], parent_marks: Marks, content: dict[str, Any], marks: Marks
+) -> tuple[dict[str, Any], Marks]:
+    """Mappings merge deeply, metrics by key, gates append."""
+    metrics, gates = dict(parent["metrics"]), parent.get("gates", [])
     for key, entry in content["metrics"].items():
-        if entry is None and key not in parent["metrics"]:
+        if entry is None and key not in metrics:
             gone_from = f"{marks.get(('metrics', key), '')}: nothing to remove"
-            raise UsageError(f"{gone_from}: {unknown('metric key', key, parent['metrics'])}")
-    gates = [*parent.get("gates", []), *content.pop("gates", [])]
+            raise UsageError(f"{gone_from}: {unknown('metric key', key, metrics)}")
+        if entry is None:
+            del metrics[key]
+        elif key in metrics and metrics[key]["metric"] == entry["metric"]:
+            metrics[key] = _merged(metrics[key], entry)
+        else:
+            metrics[key] = entry
     shifted = {
-        (("gates", int(str(p[1])) + len(parent.get("gates", [])), *p[2:]) if _is_gate(p) else p): at
+        (("gates", int(str(p[1])) + len(gates), *p[2:]) if _is_gate(p) else p): at
         for p, at in marks.items()
     }
     merged = _merged(parent, content)
-    merged["gates"] = gates
-    merged["metrics"] = {k: e for k, e in merged["metrics"].items() if e is not None}
+    merged |= {"metrics": metrics, "gates": [*gates, *content.get("gates", [])]}
     return merged, {**parent_marks, **shifted}
 
 
@@ -158,23 +184,35 @@ def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
 def override(content: dict[str, Any], setting: str) -> None:
     """Apply one `dotted.key=value`; metrics are reached by their key."""
     path, equals, text = setting.partition("=")
-    if not equals or not path:
+    names = path.split(".")
+    if not equals or not all(names):
         raise UsageError(f"--set {setting}: write key=value, such as metrics.kid.subsets=50")
-    *parents, last = path.split(".")
     section = content
-    for depth, name in enumerate(parents):
-        if parents[:1] == ["metrics"] and depth == 1 and name not in section:
-            raise UsageError(f"--set {setting}: {unknown('metric key', name, section)}")
+    if names[0] == "metrics":
+        if len(names) < 3:
+            raise UsageError(f"--set {setting}: name an option, such as metrics.kid.subsets=50")
+        if names[1] not in content["metrics"]:
+            raise UsageError(
+                f"--set {setting}: {unknown('metric key', names[1], content['metrics'])}"
+            )
+        section, names = content["metrics"][names[1]]["options"], names[2:]
+    for name in names[:-1]:
         inner = section.setdefault(name, {})
         if not isinstance(inner, dict):
             inner = section[name] = {"name": inner} if name == "extractor" else {}
         section = inner
-    section[last] = _scalar(text)
+    section[names[-1]] = _scalar(text, setting)
 
 
-def _scalar(text: str) -> Any:
+def _scalar(text: str, setting: str) -> Any:
     """A value from the command line: JSON where it is JSON (so 1e-3 is a number), else YAML."""
     try:
-        return json.loads(text)
+        return json.loads(text, parse_constant=_no_constant)
+    except RecursionError:
+        raise UsageError(f"--set {setting}: nested too deeply") from None
     except ValueError:
         return loads(text, "--set")[0]
+
+
+def _no_constant(text: str) -> Any:
+    raise ValueError(f"{text} is no number")

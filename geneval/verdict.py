@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -149,9 +149,12 @@ def load_judgement(directory: Path) -> Judgement:
     """The judgement of a run directory; raises `UsageError`."""
     path = directory / VERDICTS_FILE
     try:
-        return _adapter().validate_json(path.read_bytes())
+        found = _adapter().validate_json(path.read_bytes())
     except (OSError, ValueError) as error:
         raise UsageError(f"{path} holds no verdicts: {str(error).splitlines()[0]}") from None
+    if found.schema != SCHEMA:
+        raise UsageError(f"{path} has schema {found.schema}; this geneval reads {SCHEMA}")
+    return found
 
 
 @dataclass(frozen=True)
@@ -185,16 +188,18 @@ def _claim(gate: Gate, result: Result, baselines: Mapping[str, Result | str]) ->
     baseline = baselines.get(gate.baseline or "", f"no baseline {gate.baseline!r}")
     if isinstance(baseline, str):
         return _Claim(gate, baseline, Status.ERROR, number=value.number)
+    one_sided = 2 * gate.confidence - 1
     try:
-        found = difference(result, baseline, gate.address)
+        found = difference(result, baseline, gate.address, one_sided)
+        reference = baseline[gate.address], baseline[found.address]
     except KeyError as error:
         return _Claim(gate, f"baseline {gate.baseline}: {error.args[0]}", Status.ERROR)
-    return _comparative(gate, value, baseline[gate.address], found)
+    return _comparative(gate, value, *reference, found)
 
 
 def _unfit(gate: Gate, value: Value, result: Result) -> str | None:
     """Why a value must not be judged at all, or None."""
-    if result.document.partial:
+    if result.document.partial is not None:
         return f"the run is partial (--limit {result.document.partial}) and is never gated"
     if value.problem or value.number is None or not math.isfinite(value.number):
         return value.problem or "no finite number"
@@ -234,28 +239,39 @@ def _clears(number: float, limit: float, upper: bool, strict: bool) -> bool:
     return number <= limit if upper else number >= limit
 
 
-def _comparative(gate: Gate, value: Value, base: Value, found: Difference) -> _Claim:
-    """The three kinds against a baseline, in terms of how much worse the value is."""
-    number, reference = value.number, base.number
-    if found.problem or found.number is None or reference is None or number is None:
+def _comparative(
+    gate: Gate, value: Value, base: Value, compared: Value, found: Difference
+) -> _Claim:
+    """The three kinds against a baseline, in terms of how much worse the value is.
+
+    `base` is the baseline's value at the gate's address, `compared` the one the difference is of,
+    which a relative margin is a share of.
+    """
+    number = value.number
+    if found.problem or found.number is None or compared.number is None or number is None:
         return _Claim(gate, found.problem or "no difference", Status.ERROR, number=number)
     if value.spec.direction == "target" and gate.kind != "equivalent_to":
         return _Claim(gate, f"{gate.address} has no better or worse", Status.ERROR, number=number)
-    margin = gate.margin * (abs(reference) if gate.relative else 1.0)
-    if gate.relative and reference == 0:
+    if gate.relative and compared.number == 0:
         reason = f"{gate.address}: a relative margin means nothing beside a baseline of 0"
         return _Claim(gate, reason, Status.ERROR, number=number)
+    margin = gate.margin * (abs(compared.number) if gate.relative else 1.0)
     worse = -better_by(value.spec, found.number)
-    told = _told(gate, number, reference, found, margin)
-    if gate.judge == "point":
+    claim = _Claim(
+        gate,
+        _told(gate, number, base, found, margin),
+        number=number,
+        limit=margin,
+        baseline=base.number,
+    )
+    if gate.judge == "point" or found.se == 0:
         holds = _point_holds(gate.kind, worse, margin)
-        status = Status.PASS if holds else Status.FAIL
-        return _Claim(gate, told, status, number=number, limit=margin, baseline=reference)
+        return replace(claim, status=Status.PASS if holds else Status.FAIL)
     if found.se is None:
         reason = f"{gate.address} has no interval for its difference; use judge: point"
-        return _Claim(gate, reason, Status.ERROR, number=number, baseline=reference)
+        return replace(claim, status=Status.ERROR, sentence=reason)
     holds, p_worse = _tested(gate, worse, margin, found.se)
-    return _Claim(gate, told, None, holds, p_worse, number=number, limit=margin, baseline=reference)
+    return replace(claim, holds=holds, p_worse=p_worse)
 
 
 def _point_holds(kind: Kind, worse: float, margin: float) -> bool:
@@ -267,34 +283,35 @@ def _point_holds(kind: Kind, worse: float, margin: float) -> bool:
 def _tested(gate: Gate, worse: float, margin: float, se: float) -> tuple[bool, float]:
     """Whether the rule is shown to hold, and the p-value of the claim that it is violated."""
 
-    def tail(z: float) -> float:
-        return 1 - NormalDist().cdf(z)
-
     def above(bound: float) -> float:  # p-value of the claim that `worse` exceeds the bound
-        return tail((worse - bound) / se) if se > 0 else float(worse <= bound)
+        return 1 - NormalDist().cdf((worse - bound) / se)
 
     def below(bound: float) -> float:
-        return tail((bound - worse) / se) if se > 0 else float(worse >= bound)
+        return 1 - NormalDist().cdf((bound - worse) / se)
 
     alpha = 1 - gate.confidence
     if gate.kind == "no_worse_than":
-        return below(margin) < alpha or (se == 0 and worse <= margin), above(margin)
+        return below(margin) < alpha, above(margin)
     if gate.kind == "better_than":
         return below(-margin) < alpha, above(-margin)
-    inside = max(below(margin), above(-margin)) < alpha or (se == 0 and abs(worse) <= margin)
+    inside = max(below(margin), above(-margin)) < alpha
     return inside, min(1.0, 2 * min(above(margin), below(-margin)))
 
 
-def _told(gate: Gate, number: float, reference: float, found: Difference, margin: float) -> str:
+def _told(gate: Gate, number: float, base: Value, found: Difference, margin: float) -> str:
+    """Value, baseline, difference with the interval that is judged, margin."""
     assert found.number is not None
     interval = ""
     if found.interval:
-        interval = f" [{shown(found.interval.low)}, {shown(found.interval.high)}]"
-    how = "paired" if found.paired else "unpaired"
+        bounds = f"[{shown(found.interval.low)}, {shown(found.interval.high)}]"
+        interval = f" {bounds} at {found.interval.level:.0%}"
+    how = " (paired)" if found.paired else " (unpaired)"
     by = f" in {found.address}" if found.address != gate.address else ""
+    reference = "no number" if base.number is None else shown(base.number)
     return (
-        f"{gate.address} is {shown(number)}, baseline {gate.baseline} has {shown(reference)}; "
-        f"difference{by} {found.number:+.4g}{interval} ({how}), margin {shown(margin)}"
+        f"{gate.address} is {shown(number)}, baseline {gate.baseline} has {reference}; "
+        f"difference{by} {found.number:+.4g}{interval}{how if found.se is not None else ''}, "
+        f"margin {shown(margin)}"
     )
 
 

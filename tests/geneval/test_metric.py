@@ -10,13 +10,14 @@ import numpy as np
 import pytest
 
 import geneval.metric
+import geneval.plugins
 from geneval.errors import UsageError
 from geneval.metric import (
+    PLUGINS,
     MetricSpec,
     Need,
     Undefined,
     all_metrics,
-    broken_plugins,
     features,
     fields,
     find_metric,
@@ -26,6 +27,7 @@ from geneval.metric import (
     neighbours,
     values,
 )
+from geneval.plugins import load_plugins
 from geneval.resample import Context
 from geneval.value import AddressBook, Estimate, OutputSpec, Role
 
@@ -166,13 +168,17 @@ def plugins(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Any], None]]:
     """Pretend that these metric plug-ins are installed."""
     all_metrics()
 
-    def install(*points: Any) -> None:
-        monkeypatch.setattr(geneval.metric, "entry_points", lambda group: points)
+    def forget() -> None:
         geneval.metric._load_all.cache_clear()
+        load_plugins.cache_clear()
+
+    def install(*points: Any) -> None:
+        monkeypatch.setattr(geneval.plugins, "entry_points", lambda group: points)
+        forget()
 
     yield install
     monkeypatch.undo()
-    geneval.metric._load_all.cache_clear()
+    forget()
 
 
 def test_a_broken_plugin_is_named(plugins: Callable[..., None]) -> None:
@@ -183,7 +189,7 @@ def test_a_broken_plugin_is_named(plugins: Callable[..., None]) -> None:
 
     owner = SimpleNamespace(name="stranger-metrics")
     plugins(SimpleNamespace(name="odd", load=load, dist=owner))
-    (told,) = broken_plugins()
+    (told,) = load_plugins(PLUGINS)
     assert told == "plug-in odd of stranger-metrics does not load: no module named stranger"
     assert find_metric("fid").name == "fid"
 
@@ -191,7 +197,7 @@ def test_a_broken_plugin_is_named(plugins: Callable[..., None]) -> None:
 def test_a_plugin_adds_a_metric(plugins: Callable[..., None], register: Register) -> None:
     """An entry point of the group `geneval.metrics` is loaded and its metric found."""
     plugins(SimpleNamespace(name="nice", load=lambda: register("nice", lambda: []), dist=None))
-    assert broken_plugins() == ()
+    assert load_plugins(PLUGINS) == ()
     assert find_metric("nice").name == "nice"
 
 

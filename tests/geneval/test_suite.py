@@ -132,7 +132,7 @@ def test_bare_names(write: Write) -> None:
         write,
         "version: 1\nextractor: {name: digits}\nmetrics: [fid: {extractor: {name: pixels}}]\n",
     )
-    assert short == long.model_copy(update={"where": short.where})
+    assert short.document == long.document
     assert short.digest == long.digest
 
 
@@ -476,7 +476,7 @@ def test_later_settings_win(write: Write) -> None:
         ("metrics=5", "metrics"),
         ("metrics=fid", "metrics"),
         ('metrics=["fid"]', "metrics"),
-        ("metrics=[]", "at least one metric"),
+        ("metrics=[]", "metrics"),
         ("where.x=5", "where"),
         ("samples.n=1e3", "samples.n"),
         ("confidence=NaN", "confidence"),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from geneval.errors import UsageError
-from geneval.ledger import Ledger, default_root
+from geneval.ledger import Ledger
 from geneval.result import Result, Subject
 from geneval.rundir import KEPT
 from geneval.samples.folder import FolderSet
@@ -25,7 +25,9 @@ class KeptRun:
     sets: Mapping[str, str]
 
 
-def kept_run(directory: Path, suite: str | None, overrides: Sequence[str]) -> KeptRun:
+def kept_run(
+    directory: Path, suite: str | None, overrides: Sequence[str], ledger: Ledger
+) -> KeptRun:
     """The kept samples of a run directory under its own suite or another one."""
     result = Result.load(directory)
     folder = directory / KEPT
@@ -38,6 +40,6 @@ def kept_run(directory: Path, suite: str | None, overrides: Sequence[str]) -> Ke
         load_suite(suite, overrides) if suite else overridden(document.suite.document, overrides)
     )
     requested = document.subject.kind == "checkpoint"
-    samples = FolderSet(folder, Ledger(default_root()), requested_labels=requested)
+    samples = FolderSet(folder, ledger, requested_labels=requested)
     sets = {role: str(path) for role, path in document.provenance.get("sets", {}).items()}
     return KeptRun(chosen, samples, document.subject, sets)

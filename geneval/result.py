@@ -31,7 +31,9 @@ if TYPE_CHECKING:
 SCHEMA = 1
 RESULT_FILE = "result.json"
 SAMPLES_FILE = "samples.parquet"
-MEDIA_INDEX = "media/index.json"
+MEDIA = "media"  # pictures and their index; whatever an index names lies in this very folder
+MEDIA_INDEX = f"{MEDIA}/index.json"
+EVIDENCE = "evidence:"  # prefix of the columns of samples.parquet that hold evidence
 _OUTSIDE_DIGEST = ("provenance", "timing")
 Status = Literal["ok", "failed", "skipped"]
 
@@ -231,7 +233,7 @@ def evidence_columns(
         if role in by_role:
             found = by_role[role]
             by_id = dict(zip(found.ids, found.rows.tolist(), strict=True))
-            columns[address] = [by_id.get(sample) for sample in ids]
+            columns[EVIDENCE + address] = [by_id.get(sample) for sample in ids]
     return columns
 
 

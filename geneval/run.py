@@ -27,13 +27,15 @@ from geneval.plan import Plan, SetFacts, chosen_extractors, make_plan
 from geneval.result import Document, Result, SetNote, Subject, SuiteNote, write_result
 from geneval.rundir import (
     Writer,
+    folder_name,
     new_run_directory,
+    require_writable,
     write_kept,
     write_media,
     write_samples,
 )
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint
-from geneval.suite import Suite
+from geneval.suite import ExtractorChoice, Suite
 from geneval.value import Role
 from geneval.verdict import Judgement, judge, load_baselines, write_judgement
 
@@ -86,23 +88,12 @@ def prepare(
 
     A `subject` without a digest gets the fingerprint of its samples.
     """
-    wanted = {
-        Role.GENERATED: suite.samples.n,
-        Role.REFERENCE: suite.reference.n if suite.reference else None,
-        Role.TRAIN: suite.train.n if suite.train else None,
-    }
-    limited = {}
+    wanted, limited = _asked(suite), {}
     for role in (role for role in Role if role in sets):
         bounds = [n for n in (wanted[role], limit) if n is not None]
         limited[role] = Subset.lowest(sets[role], min(bounds)) if bounds else sets[role]
     extractors = {
-        key: build_extractor(
-            choice.name,
-            choice.options,
-            device,
-            Path(suite.weights[choice.name]) if choice.name in suite.weights else None,
-        )
-        for key, choice in chosen_extractors(suite).items()
+        key: _built(suite, choice, device) for key, choice in chosen_extractors(suite).items()
     }
     plan = make_plan(suite, {role: _facts(s) for role, s in limited.items()}, extractors)
     return Job(
@@ -120,6 +111,27 @@ def prepare(
     )
 
 
+def _built(suite: Suite, choice: ExtractorChoice, device: str) -> FeatureExtractor:
+    """The extractor of a choice; errors name the place where it was chosen."""
+    weights = Path(suite.weights[choice.name]) if choice.name in suite.weights else None
+    try:
+        return build_extractor(choice.name, choice.options, device, weights)
+    except UsageError as error:
+        users = [e.key for e in suite.metrics if e.extractor and e.extractor.key == choice.key]
+        own = choice.key == suite.extractor.key or not users
+        where = suite.at("extractor") if own else suite.at("metrics", users[0], "extractor")
+        raise UsageError(f"{where}{error}") from None
+
+
+def _asked(suite: Suite) -> dict[Role, int | None]:
+    """How many samples of each role the suite asks for."""
+    return {
+        Role.GENERATED: suite.samples.n,
+        Role.REFERENCE: suite.reference.n if suite.reference else None,
+        Role.TRAIN: suite.train.n if suite.train else None,
+    }
+
+
 def execute(
     job: Job,
     out: Path | None = None,
@@ -128,6 +140,8 @@ def execute(
 ) -> Outcome:
     """Run the passes, measure, judge; write the run directory below `out` if one is given."""
     progress = progress or Silent()
+    if out is not None:
+        require_writable(out)
     started = time.perf_counter()
     works = works_of(job)
     bad, passes = {}, {}
@@ -146,7 +160,7 @@ def execute(
     judgement = judge(job.gates, result, load_baselines(job.suite))
     if out is None:
         return Outcome(result, judgement, None)
-    parent = out / job.suite.name / _folder_name(job.subject.name)
+    parent = out / job.suite.name / folder_name(job.subject.name)
     name = (
         f"{document.provenance['started'].replace(':', '').replace('-', '')}-{document.digest[:8]}"
     )
@@ -156,7 +170,7 @@ def execute(
         good = {role: measuring.inputs.good(role) for role in job.sets}
         write_samples(directory, job.sets, good, measuring.evidence)
         if job.suite.keep_samples != "none":
-            write_media(directory, job.sets, document, _hidden(job, document))
+            write_media(directory, job.sets, document, _hidden(job))
         if works[Role.GENERATED].keep:
             write_kept(directory, works[Role.GENERATED])
         for write in writers:
@@ -266,8 +280,10 @@ def _facts(samples: SampleSet) -> SetFacts:
 
 def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -> tuple[str, ...]:
     """What the reader must know: unlike images, files not read, samples left out."""
-    found = []
+    found, asked = [], _asked(job.suite)
     for one in job.plan.passes:
+        if (asked[one.role] or 0) > one.n and job.partial is None:
+            found.append(f"{one.role}: n: {asked[one.role]} was asked for, {one.n} are there")
         for name in one.layers:
             said = inputs.unlikeness(one.role, name, job.extractors[name])
             if said:
@@ -297,12 +313,12 @@ def _generating(samples: SampleSet) -> bool:
     return isinstance(samples.base if isinstance(samples, Subset) else samples, GeneratedSet)
 
 
-def _hidden(job: Job, document: Document) -> list[Role]:
+def _hidden(job: Job) -> list[Role]:
     """Roles whose pictures must not be shown: training images, under whatever role they come."""
     if Role.TRAIN not in job.sets or job.suite.report.train_images == "thumbnails":
         return []
-    train = document.sets[Role.TRAIN].fingerprint
-    return [role for role, note in document.sets.items() if note.fingerprint == train]
+    train = set(job.sets[Role.TRAIN].content())
+    return [role for role, samples in job.sets.items() if not train.isdisjoint(samples.content())]
 
 
 def _provenance(job: Job) -> dict[str, Any]:
@@ -326,9 +342,3 @@ def _version(package: str) -> str | None:
         return version(package)
     except PackageNotFoundError:
         return None
-
-
-def _folder_name(name: str) -> str:
-    """A checkpoint's or sample set's name as a folder name."""
-    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name).strip(".")
-    return safe or "samples"

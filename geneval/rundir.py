@@ -20,12 +20,14 @@ from typing import Any
 from geneval.engine.extract import PassWork, load_pngs
 from geneval.errors import UsageError
 from geneval.ledger import atomic_write
-from geneval.result import MEDIA_INDEX, SAMPLES_FILE, Document, evidence_columns
+from geneval.result import MEDIA, MEDIA_INDEX, SAMPLES_FILE, Document, evidence_columns
 from geneval.samples.images import thumbnail
+from geneval.samples.metadata import REQUESTED
 from geneval.samples.sampleset import SampleSet
 from geneval.value import Evidence, Ids, Role
 
 KEPT = "samples"
+_KEPT_AS = {"label": REQUESTED}  # a label that was asked for is not what a sample shows
 THUMBNAIL = 96  # longest side in pixels
 GRID = 60  # samples in the grid of each role
 
@@ -47,6 +49,21 @@ def new_run_directory(parent: Path, name: str) -> Iterator[tuple[Path, Path]]:
             parent.rmdir()
             parent.parent.rmdir()
         raise
+
+
+def require_writable(out: Path) -> None:
+    """Raise `UsageError` before any work when a run directory cannot be made below `out`."""
+    there = next(place for place in (out, *out.absolute().parents) if place.exists())
+    if not there.is_dir():
+        raise UsageError(f"{out} cannot be written: {there} is no folder")
+    if not os.access(there, os.W_OK):
+        raise UsageError(f"{out} cannot be written: {there} is not yours to write to")
+
+
+def folder_name(name: str) -> str:
+    """A checkpoint's, sample set's or suite's name as the name of a folder."""
+    safe = "".join(c if c.isalnum() or c in "._-" else "_" for c in name).strip(".")
+    return safe or "samples"
 
 
 def _claimed(parent: Path, name: str) -> tuple[Path, Path]:
@@ -116,7 +133,7 @@ def write_media(
         labels = batch.columns.get("label", [""] * len(batch.ids))
         for sample, image, label in zip(batch.ids, batch.columns["image"], labels, strict=True):
             picture, extension = thumbnail(image, THUMBNAIL)
-            file = f"media/{_file_name(role, sample)}{extension}"
+            file = f"{MEDIA}/{_file_name(role, sample)}{extension}"
             atomic_write(directory / file, picture)
             height, width = image.shape[:2]
             entry = {"role": role.value, "id": sample, "file": file, "label": str(label)}
@@ -133,7 +150,7 @@ def write_kept(directory: Path, work: PassWork) -> None:
     for sample, png in load_pngs(work):
         (directory / KEPT).mkdir(exist_ok=True)
         (directory / KEPT / f"{sample}.png").write_bytes(png)
-        record = {name: values[row[sample]] for name, values in columns.items()}
+        record = {_KEPT_AS.get(n, n): values[row[sample]] for n, values in columns.items()}
         lines.append(json.dumps({"file_name": f"{sample}.png", **record}, ensure_ascii=False))
     (directory / KEPT / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
 

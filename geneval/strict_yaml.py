@@ -56,7 +56,8 @@ def loads(text: str, name: str) -> tuple[Any, Marks]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
-        raise UsageError(f"{where}: not YAML: {getattr(error, 'problem', error)}") from None
+        reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        raise UsageError(f"{where}: not YAML: {reason}") from None
     marks: Marks = {}
     return (None if node is None else _content(loader, node, name, (), marks)), marks
 

@@ -253,7 +253,8 @@ def _sentence(error: Any, place: Place) -> str:
         return unknown("key", str(place[-1]), model.model_fields)
     given = error.get("input")
     hint = "; a number is written 0.001, not 1e-3" if _looks_numeric(given) else ""
-    return f"{dotted} = {given!r}: {error['msg'].lower()}{hint}"
+    reason = error["msg"][0].lower() + error["msg"][1:]
+    return f"{dotted} = {given!r}: {reason}{hint}"
 
 
 def _looks_numeric(given: Any) -> bool:

@@ -6,16 +6,18 @@ on white and on near-black, told apart by more than colour (labels, order, shape
 
 from __future__ import annotations
 
+import unicodedata
 import xml.etree.ElementTree as ET
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from geneval.value import Cell, DetailTable
+from geneval.value import DetailTable
 
 if TYPE_CHECKING:
     import altair as alt
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7")
+_LOOK_ALIKES = str.maketrans({"\\": "∖", '"': "″", "'": "’", "`": "‘"})
 _ELEMENTS = {"svg", "g", "path", "rect", "line", "text", "tspan", "circle", "defs", "clipPath"}
 _WIDTH = 560  # of a chart that has the page for itself
 _HALF = 320  # of one that shares it
@@ -28,13 +30,17 @@ def chart_of(table: DetailTable) -> str:
         return ""
     import altair as alt
 
-    names = list(table.columns)
-    rows = _rows(table.columns)
+    names = [_plain(name) for name in table.columns]
+    rows = [
+        dict(zip(names, cells, strict=True)) for cells in zip(*table.columns.values(), strict=True)
+    ]
+    order = [_plain(str(row[names[0]])) for row in rows]
     long = [
-        {"x": row[names[0]], "series": name, "y": row[name]} for row in rows for name in names[1:]
+        {"x": x if table.chart == "bars" else row[names[0]], "series": name, "y": row[name]}
+        for x, row in zip(order, rows, strict=True)
+        for name in names[1:]
     ]
     series = _series(names[1:])
-    order = [str(row[names[0]]) for row in rows]
     if table.chart == "bars":
         shares = _shares(long, names[1:])
         chart = (
@@ -60,7 +66,8 @@ def intervals(rows: Sequence[Mapping[str, Any]], title: str) -> str:
     """SVG of values with their intervals, one line each: `name`, `number`, `low`, `high`."""
     import altair as alt
 
-    drawn = [row for row in rows if row["number"] is not None]
+    title = _plain(title)
+    drawn = [{**r, "name": _plain(r["name"])} for r in rows if r["number"] is not None]
     if not drawn:
         return ""
     y = alt.Y("name:N", sort=[row["name"] for row in drawn], title=None)
@@ -77,7 +84,9 @@ def trend(rows: Sequence[Mapping[str, Any]], title: str) -> str:
     """SVG of a value over training steps with a band for its interval: `step`, `number`, …"""
     import altair as alt
 
-    base = alt.Chart(alt.Data(values=list(rows)))
+    title = _plain(title)
+    drawn = [{name: r[name] for name in ("step", "number", "low", "high")} for r in rows]
+    base = alt.Chart(alt.Data(values=drawn))
     x = alt.X("step:Q", title="step", scale=alt.Scale(nice=False, padding=12))
     line = base.mark_line(color=COLOURS[0], point={"filled": True, "size": 50}).encode(
         x=x, y=alt.Y("number:Q", title=title)
@@ -86,6 +95,20 @@ def trend(rows: Sequence[Mapping[str, Any]], title: str) -> str:
         x=x, y=alt.Y("low:Q", title=title), y2="high:Q"
     )
     return _svg((band + line).properties(width=_HALF, height=140))
+
+
+def _plain(text: str) -> str:
+    """Text that may become part of a chart.
+
+    Characters that XML forbids would end the renderer, and titles become string literals of Vega
+    expressions, so quotes and backslashes are exchanged for their look-alikes.
+    """
+    kept = "".join(c if _drawable(c) else "\ufffd" for c in text)
+    return kept.translate(_LOOK_ALIKES)
+
+
+def _drawable(c: str) -> bool:
+    return c >= " " and unicodedata.category(c) not in ("Cc", "Cs", "Zl", "Zp", "Cn")
 
 
 def _series(names: Sequence[str]) -> alt.Color:
@@ -101,10 +124,6 @@ def _shares(long: list[dict[str, Any]], names: Sequence[str]) -> list[dict[str, 
     """Counts as shares of their series, so that sets of different size can be compared."""
     totals = {name: sum(row["y"] for row in long if row["series"] == name) for name in names}
     return [{**row, "y": row["y"] / (totals[row["series"]] or 1)} for row in long]
-
-
-def _rows(columns: Mapping[str, Sequence[Cell]]) -> list[dict[str, Cell]]:
-    return [dict(zip(columns, cells, strict=True)) for cells in zip(*columns.values(), strict=True)]
 
 
 def _angle(labels: Sequence[Any]) -> int:

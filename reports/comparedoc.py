@@ -6,6 +6,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import quote
 
 from geneval.compare import Cell, Comparison, Row
 from geneval.errors import UsageError
@@ -104,7 +105,7 @@ def _entry(name: str, step: int | None, directories: Sequence[str], to: Path) ->
         gravest = worst(files.judgement)
         if not files.judgement.verdicts and not files.judgement.failed_metrics:
             status = ""
-        href = Path(os.path.relpath(files.directory / "report.html", to)).as_posix()
+        href = quote(Path(os.path.relpath(files.directory / "report.html", to)).as_posix())
         shelf = files.grid(Role.GENERATED, _MOST_PICTURES)
     except UsageError:  # a bare result.json has values but neither pictures nor verdicts
         sentence = "no run directory"

@@ -65,7 +65,10 @@ def _case(name: str, classname: str) -> ET.Element:
 
 
 def _clean(text: str) -> str:
-    """Text without the control characters that XML forbids."""
-    return "".join(
-        c if c in "\t\n" or " " <= c <= "\ud7ff" or c > "\udfff" else "\ufffd" for c in text
-    )
+    """Text without the characters that XML 1.0 forbids."""
+    return "".join(c if _allowed(c) else "\ufffd" for c in text)
+
+
+def _allowed(c: str) -> bool:
+    ranges = ((" ", "\ud7ff"), ("\ue000", "\ufffd"), ("\U00010000", "\U0010ffff"))
+    return c in "\t\n" or any(low <= c <= high for low, high in ranges)

@@ -6,11 +6,11 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from geneval.reports.charts import chart_of
-from geneval.result import MEDIA_INDEX, MetricResult, Result
+from geneval.result import MEDIA, MEDIA_INDEX, MetricResult, Result
 from geneval.value import TARGETS, Role, Value, shown
 from geneval.verdict import Judgement, Verdict, load_judgement
 
@@ -122,7 +122,7 @@ class RunFiles:
         return self.shelf(str(role), role, ids, ("",) * len(ids))
 
     def _picture(self, entry: Mapping[str, Any], caption: str) -> Picture:
-        data = (self.directory / entry["file"]).read_bytes()
+        data = (self.directory / MEDIA / PurePosixPath(entry["file"]).name).read_bytes()
         kind = "webp" if entry["file"].endswith(".webp") else "png"
         source = f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
         small = max(entry["w"], entry["h"]) <= 64
@@ -158,7 +158,7 @@ def run_view(directory: Path) -> RunView:
         sets=tuple(
             (
                 str(role),
-                str(document.provenance["sets"].get(role.value, "")),
+                str(document.provenance.get("sets", {}).get(role.value, "")),
                 note.n,
                 note.fingerprint,
             )

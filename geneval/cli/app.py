@@ -1,15 +1,17 @@
-"""The application: its commands, and how errors become one sentence and an exit code."""
+"""The application: its commands, and how each error becomes one sentence and an exit code."""
 
 from __future__ import annotations
 
-import os
 import sys
+import traceback
 from typing import NoReturn
 
 import typer
 
 from geneval.cli import compare, demo, doctor, listing, report, run, score, show
 from geneval.errors import ExitCode, GenevalError
+
+DEBUG = "--debug"  # anywhere on the command line: show the traceback of an error
 
 EXAMPLES = """Examples:
 
@@ -56,27 +58,43 @@ def _version(
 
 def run_app() -> NoReturn:
     """Run the command line; every error ends as one sentence on stderr and its exit code."""
-    debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
     try:
-        app(arguments, prog_name="geneval")
-    except KeyboardInterrupt:
-        _end("interrupted", ExitCode.INTERRUPTED, debug)
+        code = app(arguments, prog_name="geneval", standalone_mode=False)
+        if code == ExitCode.INTERRUPTED:
+            _end("interrupted", ExitCode.INTERRUPTED)
+    except typer.Abort:
+        _end("interrupted", ExitCode.INTERRUPTED)
+    except SystemExit as error:  # Typer's answer to a reader that has gone, or to completion
+        sys.exit(ExitCode.PASSED if _reader_gone() else error.code)
     except GenevalError as error:
-        _end(str(error), error.exit_code, debug)
-    except BrokenPipeError:  # the reader of our output has gone; that is its business
-        sys.stdout = open(os.devnull, "w")  # noqa: PTH123, SIM115
-        sys.exit(ExitCode.PASSED)
+        _end(str(error), error.exit_code)
     except Exception as error:
-        told = f"unexpected {type(error).__name__}: {error} (--debug shows where)"
-        _end(told, ExitCode.ERROR, debug)
-    sys.exit(ExitCode.PASSED)
+        told = _usage(error)
+        if told:
+            _end(told, ExitCode.USAGE)
+        _end(f"unexpected {type(error).__name__}: {error} ({DEBUG} shows where)", ExitCode.ERROR)
+    sys.exit(code or ExitCode.PASSED)
 
 
-def _end(sentence: str, code: ExitCode, debug: bool) -> NoReturn:
+def _reader_gone() -> bool:
+    """Whether Typer has silenced stdout because nobody reads it any more."""
+    return type(sys.stdout).__name__ == "PacifyFlushWrapper"
+
+
+def _usage(error: Exception) -> str:
+    """The sentence of an error in the arguments themselves, or ''."""
+    told, context = getattr(error, "format_message", None), getattr(error, "ctx", None)
+    if told is None:
+        return ""
+    command = context.command_path if context else "geneval"
+    return f"{str(told()).rstrip('.')}; {command} --help shows what there is"
+
+
+def _end(sentence: str, code: ExitCode) -> NoReturn:
     from geneval.cli.console import printable
 
-    if debug:
-        raise
+    if DEBUG in sys.argv:
+        traceback.print_exc()
     print(f"geneval: {printable(sentence)}", file=sys.stderr)
     sys.exit(code)

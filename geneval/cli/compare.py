@@ -34,8 +34,9 @@ def command(
     from geneval.errors import ExitCode
     from geneval.reports.write import write_comparison
     from geneval.result import Result
+    from geneval.rundir import folder_name
 
     found = compare([Result.load(path) for path in results], against)
-    page = write_comparison(found, out or Path("runs") / found.suite / "comparison")
-    print(json.dumps(to_json(found), ensure_ascii=False) if json_ else comparing.text(found, page))
+    page = write_comparison(found, out or Path("runs") / folder_name(found.suite) / "comparison")
+    print(json.dumps(to_json(found)) if json_ else comparing.text(found, page))
     raise typer.Exit(ExitCode.ERROR if found.problems else ExitCode.PASSED)

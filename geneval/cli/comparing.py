@@ -18,9 +18,8 @@ def text(comparison: Comparison, page: Path) -> str:
     rows = [("value", *names)]
     rows += [(row.address, *(_cell(cell) for cell in row.cells)) for row in comparison.rows]
     lines += ["", *columns(rows, "  "), ""]
-    lines.append(
-        f"#: rank, shared where not told apart; better or worse than {names[comparison.against]}"
-    )
+    lines.append("#: rank, shared where not told apart")
+    lines.append(f"better or worse than {printable(names[comparison.against])}")
     lines += [f"  cannot compare: {printable(problem)}" for problem in comparison.problems]
     lines += [printable(note) for note in comparison.notes]
     lines.append(f"report: {page}")

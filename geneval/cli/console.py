@@ -8,14 +8,14 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from typing import Any
 
+_UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, directions, surrogates, line separators
 _COLOURS = {"PASS": "32", "FAIL": "31", "WARN": "33", "INCONCLUSIVE": "35", "ERROR": "35"}
 
 
 def printable(text: str) -> str:
-    """Text without what could steer a terminal: control and direction characters spelled out."""
+    """Text on one line without what could steer a terminal; such characters are spelled out."""
     return "".join(
-        c if c == "\n" or unicodedata.category(c) not in ("Cc", "Cf") else f"\\x{ord(c):02x}"
-        for c in text
+        c if unicodedata.category(c) not in _UNSEEN else f"\\x{ord(c):02x}" for c in text
     )
 
 

@@ -73,7 +73,7 @@ def run_all(
         return
     outcomes = [_run(job, invocation.out, as_json) for job in jobs]
     if as_json:
-        print(json.dumps(printing.content(outcomes), ensure_ascii=False, allow_nan=False))
+        print(json.dumps(printing.content(outcomes), allow_nan=False))
     elif len(outcomes) > 1:
         say("compare them: geneval compare " + shlex.join(str(one.directory) for one in outcomes))
     raise typer.Exit(printing.worst_code(outcomes))

@@ -34,9 +34,10 @@ def command(
     geneval score runs/digits/step-006000/20260101T120000Z-1a2b3c4d --set metrics.kid.subsets=50
     """
     from geneval.cli.running import Invocation, run_all
+    from geneval.ledger import Ledger, default_root
     from geneval.rescore import kept_run
 
-    found = kept_run(run, suite, set_ or [])
+    found = kept_run(run, suite, set_ or [], Ledger(cache or default_root()))
     given = {
         "samples": found.samples,
         "reference": reference or found.sets.get("reference"),

@@ -27,7 +27,10 @@ def command(
 
     geneval show metric fid
     """
-    print(_metric(name) if kind is Kind.METRIC else _suite(name))
+    from geneval.cli.console import printable
+
+    text = _metric(name) if kind is Kind.METRIC else _suite(name)
+    print("\n".join(printable(line) for line in text.split("\n")))
 
 
 def _metric(name: str) -> str:

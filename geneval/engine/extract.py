@@ -7,8 +7,8 @@ within a shard, so the number of workers changes no batch.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -21,7 +21,7 @@ from geneval.engine.memory import source_of
 from geneval.extractors.extractor import FeatureExtractor
 from geneval.ledger import SHARD_SAMPLES, Ledger, Shard
 from geneval.samples.images import decode, encode_png
-from geneval.samples.sampleset import Batch, SampleSet
+from geneval.samples.sampleset import Batch, SampleSet, Subset
 from geneval.signature import Digest, digest
 from geneval.value import Ids
 
@@ -64,7 +64,8 @@ class PassWork:
     @property
     def rate_name(self) -> str:
         """What the speed of this pass depends on, as a name to remember it by."""
-        maker = type(self.samples).__name__
+        samples = self.samples
+        maker = type(samples.base if isinstance(samples, Subset) else samples).__name__
         return f"{maker}:{'+'.join(sorted(self.extractors))}@{self.backend}"
 
     def keys(self, shard: int) -> dict[tuple[str, str], Digest]:
@@ -160,15 +161,39 @@ def _stored(work: PassWork, shard: int, place: tuple[str, str]) -> Shard:
 
 def _read_ahead(samples: SampleSet, ids: Ids, size: int) -> Iterator[Batch]:
     """Batches in order, the next one being read while the caller works on this one."""
-    with ThreadPoolExecutor(max_workers=1) as reader:
-        ahead = None
-        for chunk in _chunks(ids, size):
-            following = reader.submit(samples.read, chunk)
-            if ahead is not None:
-                yield ahead.result()
-            ahead = following
+    ahead = None
+    for chunk in _chunks(ids, size):
+        following = _Reading(samples, chunk)
         if ahead is not None:
             yield ahead.result()
+        ahead = following
+    if ahead is not None:
+        yield ahead.result()
+
+
+class _Reading(threading.Thread):
+    """One batch being read; a daemon, so that an interrupt need not wait for a generator."""
+
+    def __init__(self, samples: SampleSet, ids: Ids) -> None:
+        super().__init__(daemon=True)
+        self._samples, self._ids = samples, ids
+        self._batch: Batch | None = None
+        self._error: BaseException | None = None
+        self.start()
+
+    def run(self) -> None:
+        """Read; whatever is raised is kept for `result`."""
+        try:
+            self._batch = self._samples.read(self._ids)
+        except BaseException as error:
+            self._error = error
+
+    def result(self) -> Batch:
+        """The batch, or what reading it raised."""
+        self.join()
+        if self._batch is None:
+            raise self._error or AssertionError("a batch was neither read nor refused")
+        return self._batch
 
 
 def _chunks(ids: Ids, size: int) -> Iterator[Ids]:

@@ -18,14 +18,18 @@ from typing import Any
 from geneval.errors import SampleError, UsageError
 from geneval.ledger import Ledger, Manifest, file_digest
 from geneval.samples.images import EXTENSIONS, Alpha, decode
-from geneval.samples.metadata import METADATA, read_metadata
+from geneval.samples.metadata import METADATA, REQUESTED, read_metadata
 from geneval.samples.sampleset import Batch, FieldType
 from geneval.signature import Digest, digest
 from geneval.value import Ids
 
 
 class FolderSet:
-    """The images below a folder. `ledger` remembers digests between runs."""
+    """The images below a folder. `ledger` remembers digests between runs.
+
+    With `requested_labels` the folder holds what a checkpoint made, and its column
+    `requested_label` is the label each image was asked for with.
+    """
 
     def __init__(
         self, root: Path, ledger: Ledger, alpha: Alpha = "drop", requested_labels: bool = False
@@ -42,6 +46,8 @@ class FolderSet:
         table = read_metadata(root)
         named = [str(self._files[sample]) for sample in self._ids]
         self._columns = _folder_labels(self._ids) if table is None else table.columns(named)
+        if requested_labels and REQUESTED in self._columns:
+            self._columns["label"] = [str(cell) for cell in self._columns.pop(REQUESTED)]
         notes = [_left_out(others)] if others else []
         self.notes = (*notes, *(table.notes(named) if table else ()))
         self._content: list[Digest] | None = None
@@ -121,6 +127,8 @@ def _scan(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
         folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
         for name in sorted(name for name in names if not name.startswith(".")):
             path = PurePosixPath((Path(folder) / name).relative_to(root).as_posix())
+            if not _is_text(str(path)):
+                raise SampleError(f"{root}: the file name {str(path)!r} is no text; rename it")
             if path.suffix.lower() in EXTENSIONS:
                 images.append(path)
             elif str(path) not in METADATA:
@@ -129,6 +137,15 @@ def _scan(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
         found = f"; it holds {len(others)} files of other kinds" if others else ""
         raise UsageError(f"{root} holds no PNG, JPEG or WebP image{found}")
     return images, others
+
+
+def _is_text(name: str) -> bool:
+    """Whether a file name is text and not bytes of another encoding."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _id(path: PurePosixPath) -> str:

@@ -18,6 +18,7 @@ from geneval.errors import SampleError, unknown
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 KEY = "file_name"
+REQUESTED = "requested_label"  # the column of labels that kept samples were asked for with
 
 
 @dataclass(frozen=True)

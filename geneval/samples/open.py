@@ -14,6 +14,10 @@ from geneval.samples.sampleset import SampleSet
 
 def open_images(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet:
     """A folder of images, a `.npy` or a `.npz`; raises `UsageError` when it is neither."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise UsageError(f"the path {str(path)!r} is no text; rename it") from None
     if not path.exists():
         raise UsageError(f"{path} does not exist{_nearby(path)}")
     if path.is_dir():

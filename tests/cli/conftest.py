@@ -45,9 +45,11 @@ def command(
 def step_runs(
     digit_files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
-    """Run directories of three checkpoints under `digits`, 300 samples each, all of them kept."""
+    """Run directories of three checkpoints under a short `digits`: 300 samples each, all kept."""
     out = tmp_path_factory.mktemp("step-runs")
-    suite = load_suite("digits", ["generate.n=300", "keep_samples=all"])
+    choices = ["name=digits", "generate.n=300", "generate.adapter=digits", "keep_samples=all"]
+    choices += ["metrics.class_balance.labels=predicted", 'gates=["fid.debiased <= 6"]']
+    suite = load_suite("fid,class_balance", choices)
     found = {}
     for name in ("step-000250", "step-001000", "step-006000"):
         job = open_job(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -138,7 +139,7 @@ BEFORE_ANY_WORK = [
     case("range", 3, "run fid --samples centred.npy --reference train.npz", "-1", "(x + 1) / 2"),
     case("nan", 3, "run fid --samples nan.npy --reference train.npz", "nan.npy", "0..1"),
     case("labels", 3, "run fid --samples labels.npz --reference train.npz", "(9,)", "10 images"),
-    case("cut", 3, "run fid --samples cut.npz --reference train.npz", "cut.npz cannot be read"),
+    case("cut", 3, "run fid --samples cut.npz --reference train.npz", "cut.npz"),
     case("device", 2, f"run fid {PAIR} --device gpu", "'gpu'", "cpu"),
     case("both", 2, f"run fid {PAIR} --checkpoint right.safetensors", "not both"),
     case("checkpoint", 2, f"run digits {MODEL} gone.safetensors", "gone.safetensors does not"),
@@ -176,6 +177,8 @@ BEFORE_ANY_WORK = [
     case("set-option", 2, f"run kid {PAIR} --set metrics.kid.subzets=5", "'subsets'"),
     case("set-type", 2, f"run kid {PAIR} --set metrics.kid.subsets=many", "subsets: int"),
     case("set-key", 2, f"run fid {PAIR} --set extracter=digits", "'extractor'"),
+    case("set-name", 2, f"run fid {PAIR} --set name=../x", "name"),
+    case("set-name-escape", 2, f"run fid {PAIR} --set name=a\x1b[31m", "--set"),
     case("set-nothing", 2, f"run fid {PAIR} --set seed", "key=value"),
     case("set-extractor", 2, f"run fid {PAIR} --set extractor=digitz", "'digits'"),
     case("set-whole-metric", 2, f"run fid {PAIR} --set metrics.fid=5", "metrics.fid"),
@@ -222,6 +225,7 @@ def test_one_sentence_before_any_work(
     assert len(lines) == 1, told.stderr
     assert "unexpected" not in told.stderr
     assert "Traceback" not in told.stderr
+    assert "\x1b" not in told.stderr
     if words[-2:] != ["--cache", "file"]:  # found only when the ledger is first written to
         assert told.stderr.count("\n") == 1, told.stderr
     for part in says:
@@ -283,7 +287,7 @@ def test_an_anchor_without_an_alias_is_harmless(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        ("--samples broken --reference train.npz", ("broken: 07.png", "on_bad_sample: skip")),
+        ("--samples broken --reference train.npz", ("broken", "07", "on_bad_sample: skip")),
         (
             f"{MODEL} right.safetensors --adapter wrong_adapters:raises_late",
             ("right failed to generate: ValueError", "first line", "second line"),
@@ -322,7 +326,7 @@ def test_out_that_cannot_be_written(
     told = command("run", "fid", *PAIR.split(), "--out", "file")
     assert (told.returncode, told.stdout) == (2, "")
     last = told.stderr.splitlines()[-1]
-    assert last.startswith("geneval: file/ad-hoc/held-out cannot be written: ")
+    assert last == "geneval: file cannot be written: file is no folder"
     assert (wrong / "file").is_file()
 
 
@@ -343,6 +347,28 @@ def test_sentence_stays_on_one_line_whatever_a_path_contains(command: Command) -
     told = command("run", "fid", "--samples", "a\ngeneval: all is well", "--reference", "b")
     assert told.returncode == 2
     assert told.stderr.count("\n") == 1
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_name_that_is_no_text(
+    command: Command, digits: tuple[Split, Split], tmp_path: Path, inside: bool
+) -> None:
+    """A file name that is not UTF-8 cannot stand in a result: the sentence names the file."""
+    name = os.fsdecode(b"bad\xff")
+    if inside:
+        place = tmp_path / "images"
+        place.mkdir()
+        for i, stem in enumerate(("a", "b", name)):
+            Image.fromarray(digits[1].images[i]).save(place / f"{stem}.png")
+    else:
+        place = digits[1].save(tmp_path / f"{name}.npz")
+    told = command("run", "fid", "--samples", place, "--reference", place)
+    assert told.returncode in (2, 3)
+    last = told.stderr.splitlines()[-1]
+    assert last.startswith("geneval: ")
+    assert "bad" in last
+    assert "unexpected" not in last
+    assert not Path("runs").exists()
 
 
 def test_debug_shows_the_traceback_and_keeps_the_exit_code() -> None:

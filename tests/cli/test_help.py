@@ -80,7 +80,11 @@ def test_without_arguments_the_help_is_shown(command: Command) -> None:
 def test_version(command: Command) -> None:
     """`--version` prints the package's version and nothing else."""
     told = command("--version")
-    assert (told.returncode, told.stdout, told.stderr) == (0, f"geneval {geneval.__version__}\n", "")
+    assert (told.returncode, told.stdout, told.stderr) == (
+        0,
+        f"geneval {geneval.__version__}\n",
+        "",
+    )
 
 
 def test_unknown_option_names_the_nearest(command: Command) -> None:

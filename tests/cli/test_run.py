@@ -278,12 +278,14 @@ def test_bad_samples_are_skipped_where_the_suite_says_so(
     for expected_from_ledger in (0, 50):
         told = command(*words, "--set", "on_bad_sample=skip", "--json")
         assert told.returncode == 0
-        assert "generated: 1 bad samples were left out: 07.png cannot be decoded" in told.stderr
+        (warning,) = [line for line in told.stderr.splitlines() if "warning: " in line]
+        assert "generated: 1 bad samples were left out" in warning
+        assert "07" in warning
         result = strict_json(told.stdout)["runs"][0]["result"]
         assert result["sets"]["generated"]["n"] == 49
         assert list(result["sets"]["generated"]["bad"]) == ["07"]
         assert result["metrics"][0]["values"][0]["n"]["generated"] == 49
-        assert any("07.png" in caution for caution in result["cautions"])
+        assert [warning.partition("warning: ")[2]] == result["cautions"]
         assert result["timing"]["passes"]["generated"]["cached"] == expected_from_ledger
 
 
@@ -371,19 +373,16 @@ from geneval import Generator
 def load(path, device):
     def generate(batch):
         Path("generating").touch()
-        time.sleep(float(Path("seconds").read_text()))
-        raise SystemExit("the interrupt came too late")
+        time.sleep(60)
     return Generator(generate)
 """
 
 
-@pytest.mark.parametrize("seconds", [0.5, 30.0])
 def test_interrupt_ends_with_130_and_leaves_no_run(
-    digit_files: tuple[Path, Path], tmp_path: Path, seconds: float
+    digit_files: tuple[Path, Path], tmp_path: Path
 ) -> None:
-    """SIGINT during generation ends within seconds, with 130, a sentence and no run directory."""
+    """SIGINT ends even a batch that takes a minute within seconds: 130, a sentence, no run."""
     (tmp_path / "slow_adapter.py").write_text(SLOW)
-    (tmp_path / "seconds").write_text(str(seconds))
     (tmp_path / "model.bin").write_bytes(b"x")
     words = ["run", "fid", "--checkpoint", "model.bin", "--allow-pt", "--adapter"]
     words += ["slow_adapter:load", "--reference", str(digit_files[1])]
@@ -400,7 +399,7 @@ def test_interrupt_ends_with_130_and_leaves_no_run(
             assert process.poll() is None, process.communicate()
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
-        out, err = process.communicate(timeout=6)
+        out, err = process.communicate(timeout=5)
     finally:
         process.kill()
         process.wait()

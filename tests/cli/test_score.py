@@ -51,7 +51,10 @@ def test_same_values_without_the_checkpoint(
         assert repeated.interval == value.interval
         assert repeated.signature == value.signature
     verdicts = [
-        [verdict["sentence"] for verdict in json.loads(one.stdout)["runs"][0]["judgement"]["verdicts"]]
+        [
+            verdict["sentence"]
+            for verdict in json.loads(one.stdout)["runs"][0]["judgement"]["verdicts"]
+        ]
         for one in (told, again)
     ]
     assert verdicts[0] == verdicts[1]
@@ -90,9 +93,7 @@ def test_other_reference(command: Command, kept: Path, digit_files: tuple[Path, 
     assert sets == {"generated": 300, "reference": 1197}  # the training digits
 
 
-def test_run_without_kept_samples_is_refused(
-    command: Command, kept: Path, tmp_path: Path
-) -> None:
+def test_run_without_kept_samples_is_refused(command: Command, kept: Path, tmp_path: Path) -> None:
     """A run that kept nothing cannot be scored: 2, and the sentence says how to keep samples."""
     bare = tmp_path / "bare"
     shutil.copytree(kept, bare, ignore=shutil.ignore_patterns("samples"))
@@ -112,9 +113,7 @@ def test_requested_labels_are_not_given_labels(command: Command, kept: Path) -> 
     assert "`labels: predicted`" in told.stderr
 
 
-def test_reference_that_has_moved(
-    command: Command, kept: Path, tmp_path: Path
-) -> None:
+def test_reference_that_has_moved(command: Command, kept: Path, tmp_path: Path) -> None:
     """Where the run's reference is gone, the sentence names the path it was at."""
     moved = tmp_path / "moved"
     shutil.copytree(kept, moved)

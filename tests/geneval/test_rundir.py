@@ -159,12 +159,12 @@ def test_key_named_like_a_column_loses_nothing(make: Make, tmp_path: Path, key: 
 
 
 def test_kept_samples_are_the_samples(kept: Path, ledger: Ledger) -> None:
-    """samples/ holds a PNG for each request, with label and seed in metadata.jsonl."""
+    """samples/ holds a PNG for each request, with the label asked for and the seed."""
     lines = (kept / "samples" / "metadata.jsonl").read_text().splitlines()
     records = [json.loads(line) for line in lines]
     assert len(records) == 150
     assert len(list((kept / "samples").glob("*.png"))) == 150
-    assert set(records[0]) == {"file_name", "label", "seed"}
+    assert set(records[0]) == {"file_name", "requested_label", "seed"}
     job = open_job(
         load_suite("inception_score", ["generate.n=150"]),
         ledger,

@@ -1,0 +1,76 @@
+"""Time the main job: a first run, the same run again, another checkpoint on the same reference.
+
+    python benchmarks/spine.py              # about two minutes on two cores
+
+Each figure is the median of several whole processes; first and second run alternate, so that a
+machine whose speed drifts slows both. Absolute times are of the machine at hand; the ratio is the
+point.
+"""
+
+from __future__ import annotations
+
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from geneval.examples.digits.data import Split, load_split
+
+SAMPLES = 20_000
+ROUNDS = 3
+
+
+def jittered(split: Split, n: int, seed: int, path: Path) -> Path:
+    """So many digits drawn from a split, each with a little noise, as npz."""
+    rng = np.random.default_rng(seed)
+    rows = rng.integers(0, len(split.images), n)
+    noise = rng.integers(-6, 7, (n, *split.images.shape[1:]))
+    images = np.clip(split.images[rows].astype(np.int64) + noise, 0, 255).astype(np.uint8)
+    return Split(images, split.labels[rows]).save(path)
+
+
+def timed(folder: Path, cache: Path, *arguments: str) -> float:
+    """Seconds of one `geneval` process."""
+    command = [sys.executable, "-m", "geneval", *arguments]
+    environment = {**os.environ, "GENEVAL_CACHE": str(cache)}
+    started = time.perf_counter()
+    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
+    return time.perf_counter() - started
+
+
+def main() -> None:
+    """Print the medians."""
+    train, held_out = load_split()
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        a = jittered(train, SAMPLES, 1, folder / "a.npz")
+        b = jittered(held_out, SAMPLES, 2, folder / "b.npz")
+        other = jittered(train, SAMPLES, 3, folder / "c.npz")
+        options = ["--set", "metrics.kid.subset_size=500", "--reference", str(b)]
+        run = ["run", "fid,kid,precision_recall", *options, "--samples"]
+        first, second, next_one = [], [], []
+        for attempt in range(ROUNDS):
+            cache = folder / f"cache-{attempt}"
+            first.append(timed(folder, cache, *run, str(a)))
+            second.append(timed(folder, cache, *run, str(a)))
+            next_one.append(timed(folder, cache, *run, str(other)))
+        helps = [timed(folder, folder / "none", "--help") for _ in range(5)]
+    print(f"fid, kid, precision and recall of {SAMPLES:,} digits a side, median of {ROUNDS}:")
+    base = statistics.median(first)
+    for what, times in (
+        ("first run", first),
+        ("the same run again", second),
+        ("another set against the same reference", next_one),
+        ("geneval --help", helps),
+    ):
+        median = statistics.median(times)
+        print(f"  {what:40} {median:6.2f} s  {median / base:6.2f} of the first run")
+
+
+if __name__ == "__main__":
+    main()

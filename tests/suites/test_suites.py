@@ -1,0 +1,119 @@
+"""Every shipped suite: it loads, plans, and says what it is."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from geneval.evaluator import open_job
+from geneval.examples.digits.demo import EXPECTED, FOLDER
+from geneval.gate import read_gates
+from geneval.ledger import Ledger
+from geneval.run import Job
+from geneval.suite import load_suite
+from geneval.suite_file import shipped_suites
+from geneval.value import AddressBook, Role
+
+SUITES = sorted(shipped_suites())
+
+
+def planned(name: str, digit_files: tuple[Path, Path], ledger: Ledger) -> Job:
+    """A suite ready to run: on a checkpoint where it names an adapter, else on samples."""
+    suite = load_suite(name)
+    train, held_out = digit_files
+    checkpoint = FOLDER / "step-006000.safetensors" if suite.generate.adapter else None
+    samples = None if checkpoint else train
+    return open_job(suite, ledger, checkpoint=checkpoint, samples=samples, reference=held_out)
+
+
+def test_suites_of_the_design_are_shipped() -> None:
+    """The demonstration's suite and the general one for images come with the package."""
+    assert {"digits", "image-quality"} <= set(SUITES)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suite_loads_under_its_own_name(name: str) -> None:
+    """The name in the file is the file's, so that runs lie where one looks for them."""
+    suite = load_suite(name)
+    assert suite.name == name
+    assert load_suite(str(shipped_suites()[name])).document == suite.document
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suite_says_what_it_is(name: str) -> None:
+    """A description of at least one whole sentence, which `geneval list suites` prints."""
+    description = load_suite(name).description
+    assert re.fullmatch(r"[A-Z].{20,}\.", description)
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suite_plans_against_digits(
+    name: str, digit_files: tuple[Path, Path], ledger: Ledger, cache: Path
+) -> None:
+    """Every metric finds its inputs, every gate its value, before any work is done."""
+    job = planned(name, digit_files, ledger)
+    assert [m.key for m in job.plan.measurements] == [entry.key for entry in job.suite.metrics]
+    assert [one.role for one in job.plan.passes] == [Role.GENERATED, Role.REFERENCE]
+    assert len(job.gates) == len(job.suite.gates)
+    assert {gate.address for gate in job.gates} <= set(job.plan.book.names())
+    assert not list(cache.rglob("*.safetensors"))
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_numbers_of_samples_fit_the_metrics(
+    name: str, digit_files: tuple[Path, Path], ledger: Ledger
+) -> None:
+    """A suite that makes its own samples asks for as many as its metrics need."""
+    job = planned(name, digit_files, ledger)
+    n = len(job.sets[Role.GENERATED].ids)
+    for entry in job.suite.metrics:
+        assert n >= entry.spec.min_n
+        assert entry.options.get("subset_size", 0) <= n
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_suite_asks_for_reference_by_role(name: str) -> None:
+    """No shipped suite names a path of the machine it was written on."""
+    suite = load_suite(name)
+    assert suite.samples.path is None
+    assert suite.generate.checkpoint is None
+    assert suite.weights == {}
+    assert suite.baselines == {}
+    for part in (suite.reference, suite.train):
+        assert part is None or part.path is None
+
+
+@pytest.mark.parametrize("name", SUITES)
+def test_written_form_is_the_suite(name: str, tmp_path: Path) -> None:
+    """A suite written out in full and read again is the same suite."""
+    import yaml
+
+    suite = load_suite(name)
+    (tmp_path / "again.yaml").write_text(yaml.safe_dump(suite.written))
+    assert load_suite(str(tmp_path / "again.yaml")).digest == suite.digest
+
+
+def test_demonstration_covers_fidelity_diversity_and_balance() -> None:
+    """`digits` measures in each chapter it announces and gates what the demonstration shows."""
+    suite = load_suite("digits")
+    chapters = {entry.spec.chapter for entry in suite.metrics}
+    assert chapters == {"fidelity", "balance"}
+    entries = tuple(
+        (e.key, e.metric, tuple(output.name for output in e.spec.outputs)) for e in suite.metrics
+    )
+    gates = read_gates(suite, AddressBook(entries))
+    assert {gate.address for gate in gates} == {
+        "fid.debiased",
+        "precision_recall.recall",
+        "class_balance.missing",
+    }
+    (balance,) = [entry for entry in suite.metrics if entry.metric == "class_balance"]
+    assert balance.options["labels"] == "predicted"  # a generator's labels are only asked for
+
+
+def test_demonstration_has_a_checkpoint_for_each_expected_verdict() -> None:
+    """Every checkpoint of the demonstration is shipped, and none without an expectation."""
+    shipped = {path.stem for path in FOLDER.glob("*.safetensors")}
+    assert shipped == set(EXPECTED)

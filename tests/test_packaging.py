@@ -63,9 +63,9 @@ def test_the_wheel_claims_one_name_only(wheel: Path) -> None:
 
 def test_shipped_weights_are_small() -> None:
     """Extractor and demonstration checkpoints stay below 3 MB together."""
-    total = sum(
-        path.stat().st_size for path in ROOT.rglob("*.safetensors") if ".venv" not in str(path)
-    )
+    files = [p for name in FOLDERS for p in (ROOT / name).rglob("*.safetensors")]
+    total = sum(path.stat().st_size for path in files)
+    assert len(files) == 5
     assert total < 3 * 2**20
 
 

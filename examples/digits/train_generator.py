@@ -2,7 +2,7 @@
 
     python -m geneval.examples.digits.train_generator examples/digits
 
-One run gives `step-000250`, `step-001000` and `step-006000`. A second gives `collapsed`, a model
+One run gives `step-000250`, `step-001000` and `step-004000`. A second gives `collapsed`, a model
 that never saw three of the classes: asked for one of them it draws a digit of another class.
 """
 
@@ -19,9 +19,9 @@ from safetensors.torch import save_file
 from geneval.examples.digits.data import Split, load_split
 from geneval.examples.digits.generator import PIXELS, Flow
 
-STEPS = (250, 1000, 6000)
-COLLAPSED_STEPS = 4000
-MISSING = (0, 3, 7)
+STEPS = (250, 1000, 4000)
+COLLAPSED_STEPS = 2000
+MISSING = (0, 4, 7)
 BATCH = 256
 
 

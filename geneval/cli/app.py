@@ -21,7 +21,7 @@ EXAMPLES = """Examples:
 
   geneval run digits --checkpoint model.safetensors --adapter my_models:load
 
-  geneval compare runs/digits/step-1000/* runs/digits/step-6000/*
+  geneval compare runs/digits/step-1000/* runs/digits/step-4000/*
 
 Exit codes: 0 passed, 1 a gate failed, 2 wrong usage, 3 could not be evaluated. --debug, anywhere,
 shows the traceback of an error.

@@ -25,7 +25,7 @@ def command(
 
     Values, ranks with ties, differences with intervals, trend over steps; writes a report.
 
-    geneval compare runs/digits/step-001000/* runs/digits/step-006000/* --against step-006000
+    geneval compare runs/digits/step-001000/* runs/digits/step-004000/* --against step-004000
     """
     import json
 

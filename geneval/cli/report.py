@@ -15,7 +15,7 @@ def command(
 
     These are report.html, summary.md and junit.xml.
 
-    geneval report runs/digits/step-006000/20260101T120000Z-1a2b3c4d
+    geneval report runs/digits/step-004000/20260101T120000Z-1a2b3c4d
     """
     from geneval.errors import UsageError
     from geneval.reports.write import RUN_WRITERS

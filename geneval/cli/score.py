@@ -31,7 +31,7 @@ def command(
 
     Nothing is generated; the run must have been made with `keep_samples: all`.
 
-    geneval score runs/digits/step-006000/20260101T120000Z-1a2b3c4d --set metrics.kid.subsets=50
+    geneval score runs/digits/step-004000/20260101T120000Z-1a2b3c4d --set metrics.kid.subsets=50
     """
     from geneval.cli.running import Invocation, run_all
     from geneval.ledger import Ledger, default_root

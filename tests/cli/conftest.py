@@ -51,7 +51,7 @@ def step_runs(
     choices += ["metrics.class_balance.labels=predicted", 'gates=["fid.debiased <= 6"]']
     suite = load_suite("fid,class_balance", choices)
     found = {}
-    for name in ("step-000250", "step-001000", "step-006000"):
+    for name in ("step-000250", "step-001000", "step-004000"):
         job = open_job(
             suite,
             Ledger(out / "cache"),

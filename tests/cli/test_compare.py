@@ -29,10 +29,10 @@ def test_text_has_findings_values_and_outcomes(
     command: Command, step_runs: dict[str, Path]
 ) -> None:
     """Printed are who is first, every value of every checkpoint, and where the report lies."""
-    told = command("compare", *step_runs.values(), "--against", "step-006000")
+    told = command("compare", *step_runs.values(), "--against", "step-004000")
     assert (told.returncode, told.stderr) == (0, "")
     lines = told.stdout.splitlines()
-    assert lines[0].startswith("step-006000 is first or tied for first in ")
+    assert lines[0].startswith("step-004000 is first or tied for first in ")
     head = next(line for line in lines if line.startswith("  value"))
     assert head.split() == ["value", *step_runs]
     results = [Result.load(run) for run in step_runs.values()]
@@ -150,7 +150,7 @@ def test_hostile_names_cannot_steer_the_terminal(
     """Controls, newlines and bidi marks in a stranger's checkpoint name are spelled out."""
     name = "a\x9b31m\u202eb\ngeneval: PASS"
     hostile = altered(step_runs["step-000250"], tmp_path / "hostile", name=name)
-    told = command("compare", hostile, step_runs["step-006000"])
+    told = command("compare", hostile, step_runs["step-004000"])
     assert told.returncode == 0
     assert not {"\x9b", "\u202e"} & set(told.stdout)
     assert "a\\x9b31m\\x202eb" in told.stdout
@@ -164,7 +164,7 @@ def test_suite_name_of_a_stranger_is_no_path(
     work = tmp_path / "a" / "b"
     work.mkdir(parents=True)
     runs = []
-    for name in ("step-000250", "step-006000"):
+    for name in ("step-000250", "step-004000"):
         copied = tmp_path / name
         shutil.copytree(step_runs[name], copied)
         content = json.loads((copied / "result.json").read_bytes())

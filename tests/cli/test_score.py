@@ -21,7 +21,7 @@ Command = Callable[..., CompletedProcess[str]]
 @pytest.fixture
 def kept(step_runs: dict[str, Path]) -> Path:
     """A run of 300 samples that were all kept."""
-    return step_runs["step-006000"]
+    return step_runs["step-004000"]
 
 
 def scored(told: CompletedProcess[str]) -> Result:
@@ -71,8 +71,8 @@ def test_nothing_is_generated(
     monkeypatch.setattr("geneval.evaluator.load_checkpoint", never)
     monkeypatch.setattr("geneval.checkpoint.AdaptedCheckpoint.generate", never)
     told = command("score", kept, "--json")
-    assert told.stderr.startswith("step-006000 under digits\n")
-    assert scored(told).name == "step-006000"
+    assert told.stderr.startswith("step-004000 under digits\n")
+    assert scored(told).name == "step-004000"
 
 
 def test_other_suite_and_options(command: Command, kept: Path) -> None:
@@ -145,6 +145,6 @@ def test_text_output_names_values_and_report(command: Command, kept: Path) -> No
     told = command("score", kept, "--suite", "fid")
     assert told.returncode == 0
     lines = told.stdout.splitlines()
-    assert lines[0] == "step-006000 under ad-hoc: not judged (no gates)"
+    assert lines[0] == "step-004000 under ad-hoc: not judged (no gates)"
     assert [line.split()[0] for line in lines[1:4]] == ["value", "fid", "fid.debiased"]
-    assert lines[-1].startswith("  report: runs/ad-hoc/step-006000/")
+    assert lines[-1].startswith("  report: runs/ad-hoc/step-004000/")

@@ -61,7 +61,7 @@ def kept(digits: tuple[Split, Split], tmp_path_factory: pytest.TempPathFactory) 
     job = open_job(
         load_suite("digits", overrides),
         Ledger(place / "cache"),
-        checkpoint=FOLDER / "step-006000.safetensors",
+        checkpoint=FOLDER / "step-004000.safetensors",
         reference=reference,
     )
     directory = execute(job, place / "runs", RUN_WRITERS).directory
@@ -82,7 +82,7 @@ def test_directory_holds_what_it_should(kept: Path) -> None:
         "junit.xml",
     }
     assert (kept / "report.html").read_text().startswith("<!doctype html>")
-    assert (kept / "summary.md").read_text().startswith("## step-006000 under digits\n")
+    assert (kept / "summary.md").read_text().startswith("## step-004000 under digits\n")
     assert ET.parse(kept / "junit.xml").getroot().tag == "testsuites"
     judgement = load_judgement(kept)
     assert judgement.result == Result.load(kept).document.digest
@@ -168,7 +168,7 @@ def test_kept_samples_are_the_samples(kept: Path, ledger: Ledger) -> None:
     job = open_job(
         load_suite("inception_score", ["generate.n=150"]),
         ledger,
-        checkpoint=FOLDER / "step-006000.safetensors",
+        checkpoint=FOLDER / "step-004000.safetensors",
         adapter="digits",
     )
     again = job.sets[Role.GENERATED]

@@ -112,7 +112,7 @@ def step_runs(
     place = tmp_path_factory.mktemp("reports")
     suite = load_suite("digits", ["generate.n=500"])
     found = {}
-    for name in ("step-000250", "step-001000", "step-006000", "collapsed"):
+    for name in ("step-000250", "step-001000", "step-004000", "collapsed"):
         job = open_job(
             suite,
             Ledger(place / "cache"),
@@ -130,7 +130,7 @@ def step_runs(
 @pytest.fixture(scope="session")
 def comparison_page(step_runs: dict[str, Path]) -> Path:
     """The page of the comparison of all four."""
-    found = compare([Result.load(run) for run in step_runs.values()], "step-006000")
+    found = compare([Result.load(run) for run in step_runs.values()], "step-004000")
     return write_comparison(found, step_runs["collapsed"].parents[1] / "comparison")
 
 

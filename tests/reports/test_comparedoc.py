@@ -28,13 +28,13 @@ def view(comparison: Comparison, step_runs: dict[str, Path]) -> ComparisonView:
 @pytest.fixture(scope="module")
 def comparison(step_runs: dict[str, Path]) -> Comparison:
     """All four checkpoints against the best."""
-    return compare([Result.load(run) for run in step_runs.values()], "step-006000")
+    return compare([Result.load(run) for run in step_runs.values()], "step-004000")
 
 
 def test_entries_are_judged_and_linked(view: ComparisonView, step_runs: dict[str, Path]) -> None:
     """Each entry has its step, status, gravest sentences, link and pictures."""
     assert [entry.name for entry in view.entries] == list(step_runs)
-    assert [entry.step for entry in view.entries] == ["250", "1,000", "6,000", ""]
+    assert [entry.step for entry in view.entries] == ["250", "1,000", "4,000", ""]
     for entry, directory in zip(view.entries, step_runs.values(), strict=True):
         judgement = load_judgement(directory)
         assert (entry.status, entry.sentence) == (judgement.status.value, judgement.sentence)
@@ -84,8 +84,8 @@ def test_steps_bring_a_trend(
     """Three entries with steps give a second chart and a sentence; two give neither."""
     (row,) = [row for row in view.rows if row.address == "fid.debiased"]
     assert len(row.charts) == 2
-    assert row.trend.startswith("fid.debiased improves from step 250 to step 6000: ")
-    runs = [step_runs["step-000250"], step_runs["step-006000"]]
+    assert row.trend.startswith("fid.debiased improves from step 250 to step 4000: ")
+    runs = [step_runs["step-000250"], step_runs["step-004000"]]
     pair = compare([Result.load(run) for run in runs])
     (row,) = [r for r in comparison_view(pair, tmp_path).rows if r.address == "fid.debiased"]
     assert len(row.charts) == 1
@@ -95,7 +95,7 @@ def test_steps_bring_a_trend(
 def test_bare_result_has_values_but_no_link(step_runs: dict[str, Path], tmp_path: Path) -> None:
     """A result.json without its directory is compared; it says so and links to nothing."""
     results = []
-    for name in ("step-000250", "step-006000"):
+    for name in ("step-000250", "step-004000"):
         (tmp_path / name).mkdir()
         file = Path(shutil.copy(step_runs[name] / "result.json", tmp_path / name))
         results.append(Result.load(file))
@@ -109,7 +109,7 @@ def test_bare_result_has_values_but_no_link(step_runs: dict[str, Path], tmp_path
 
 def test_problem_is_shown_once(step_runs: dict[str, Path], tmp_path: Path) -> None:
     """What cannot be compared stands among the cautions, and the cell says not comparable."""
-    results = [Result.load(step_runs[name]) for name in ("step-000250", "step-006000")]
+    results = [Result.load(step_runs[name]) for name in ("step-000250", "step-004000")]
     partial = dataclasses.replace(results[1].document, partial=5)
     view = comparison_view(compare([results[0], Result(partial)]), tmp_path)
     assert len(set(view.problems)) == len(view.problems) == len(view.rows)
@@ -125,7 +125,7 @@ def test_failed_value_is_a_problem_in_its_cell(step_runs: dict[str, Path], tmp_p
     for value in content["metrics"][0]["values"]:
         value |= {"number": None, "problem": "of straw", "interval": None, "no_interval": None}
     (copied / "result.json").write_text(json.dumps(content))
-    results = [Result.load(copied), Result.load(step_runs["step-006000"])]
+    results = [Result.load(copied), Result.load(step_runs["step-004000"])]
     view = comparison_view(compare(results), tmp_path)
     cell = view.rows[0].cells[0]
     assert (cell.problem, cell.number, cell.rank, cell.sort) == ("of straw", "—", "", None)
@@ -136,7 +136,7 @@ def test_failed_value_is_a_problem_in_its_cell(step_runs: dict[str, Path], tmp_p
 def test_unjudged_run_has_no_verdict(step_runs: dict[str, Path], tmp_path: Path) -> None:
     """A run without gates is shown as not judged rather than as passed."""
     runs = []
-    for name in ("step-000250", "step-006000"):
+    for name in ("step-000250", "step-004000"):
         copied = Path(shutil.copytree(step_runs[name], tmp_path / name))
         verdicts = json.loads((copied / "verdicts.json").read_bytes())
         (copied / "verdicts.json").write_text(json.dumps({**verdicts, "verdicts": []}))
@@ -153,7 +153,7 @@ def test_links_survive_any_folder_name(
     """A link is a proper relative address: no scheme, query or fragment comes of a folder name."""
     runs = [
         Path(shutil.copytree(step_runs[name], tmp_path / folder / name))
-        for name in ("step-000250", "step-006000")
+        for name in ("step-000250", "step-004000")
     ]
     view = comparison_view(compare([Result.load(run) for run in runs]), tmp_path)
     for entry, run in zip(view.entries, runs, strict=True):

@@ -305,9 +305,9 @@ def test_comparison_shows_entries_values_and_differences(
     for row, directory in zip(rows, step_runs.values(), strict=True):
         assert load_judgement(directory).status.value in row[2]
     (values,) = page.all("section", id="values")
-    best = Result.load(step_runs["step-006000"])["fid.debiased"]
+    best = Result.load(step_runs["step-004000"])["fid.debiased"]
     (row,) = [r for r in values.all("tr")[1:] if r.all("td")[0].text == "fid.debiased"]
-    cell = row.all("td")[1 + list(step_runs).index("step-006000")]
+    cell = row.all("td")[1 + list(step_runs).index("step-004000")]
     assert best.number is not None
     assert f"{shown(best.number)} #1" in cell.text
     (differences,) = page.all("section", id="differences")

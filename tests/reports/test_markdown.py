@@ -140,9 +140,9 @@ def test_comparison_has_a_column_for_each_checkpoint(
     step_runs: dict[str, Path], comparison_page: Path
 ) -> None:
     """A comparison is a list of findings and one table of values, ranks and outcomes."""
-    found = compare([Result.load(run) for run in step_runs.values()], "step-006000")
+    found = compare([Result.load(run) for run in step_runs.values()], "step-004000")
     text = comparison_page.with_name("summary.md").read_text()
-    assert text.startswith("## 4 checkpoints under digits\n\n- step-006000 is first")
+    assert text.startswith("## 4 checkpoints under digits\n\n- step-004000 is first")
     (values,) = tables(text)
     assert [plain(cell) for cell in values[0]] == ["Value", *step_runs]
     assert [plain(row[0]) for row in values[2:]] == [row.address for row in found.rows]

@@ -23,7 +23,7 @@ def planned(name: str, digit_files: tuple[Path, Path], ledger: Ledger) -> Job:
     """A suite ready to run: on a checkpoint where it names an adapter, else on samples."""
     suite = load_suite(name)
     train, held_out = digit_files
-    checkpoint = FOLDER / "step-006000.safetensors" if suite.generate.adapter else None
+    checkpoint = FOLDER / "step-004000.safetensors" if suite.generate.adapter else None
     samples = None if checkpoint else train
     return open_job(suite, ledger, checkpoint=checkpoint, samples=samples, reference=held_out)
 

@@ -20,7 +20,7 @@ from geneval.ledger import Ledger
 from geneval.metric import Need, Undefined
 from geneval.plan import Measurement, Plan
 from geneval.resample import Context, lowest_hashed
-from geneval.result import EVIDENCE, MetricResult, evidence_note
+from geneval.result import MetricResult, evidence_note
 from geneval.signature import Digest, Scalar, Signature, digest
 from geneval.value import (
     Estimate,
@@ -179,8 +179,7 @@ class Measuring:
         key, metric = measurement.key, measurement.entry.metric
         everywhere = {**estimate.at, **at}
         address = address_of(key, metric, output.name, everywhere)
-        column = EVIDENCE + address
-        notes = {role: evidence_note(e, column) for role, e in estimate.evidence.items()}
+        notes = {role: evidence_note(e, address) for role, e in estimate.evidence.items()}
         if estimate.evidence:
             self.evidence[address] = estimate.evidence
         inputs = {str(role): self.fingerprints[role] for role in measurement.roles}

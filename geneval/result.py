@@ -216,12 +216,12 @@ def result_schema() -> dict[str, Any]:
     return {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
 
 
-def evidence_note(evidence: Evidence, column: str) -> EvidenceNote:
-    """The note that stands in the document for rows in samples.parquet."""
+def evidence_note(evidence: Evidence, address: str) -> EvidenceNote:
+    """The note that stands in the document for rows in samples.parquet, in the address's column."""
     rows = np.ascontiguousarray(evidence.rows)
     material = hashlib.sha256("\0".join(evidence.ids).encode())
     material.update(rows.tobytes())
-    return EvidenceNote(evidence.kind, column, material.hexdigest())
+    return EvidenceNote(evidence.kind, EVIDENCE + address, material.hexdigest())
 
 
 def evidence_columns(
@@ -253,7 +253,7 @@ def read_evidence(table: pa.Table, values: Iterator[Value]) -> dict[str, dict[Ro
             except ValueError:
                 continue
             evidence = Evidence(note.kind, tuple(ids[here]), rows)
-            if evidence_note(evidence, note.column) == note:
+            if evidence_note(evidence, value.address) == note:
                 found.setdefault(value.address, {})[role] = evidence
     return found
 

@@ -80,7 +80,7 @@ def test_other_suite_and_options(command: Command, kept: Path) -> None:
     told = command("score", kept, "--suite", "fid,precision_recall", "--json")
     result = scored(told)
     assert [measured.key for measured in result.document.metrics] == ["fid", "precision_recall"]
-    assert (result.document.subject.kind, result.document.subject.step) == ("checkpoint", 6000)
+    assert (result.document.subject.kind, result.document.subject.step) == ("checkpoint", 4000)
     words = ("--suite", "fid", "--set", "extractor=pixels", "--set", "metrics.fid.blocks=5")
     fields = dict(scored(command("score", kept, *words, "--json"))["fid"].signature.fields)
     assert (fields["ext"], fields["blocks"]) == ("pixels", 5)

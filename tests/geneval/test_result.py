@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
@@ -315,7 +315,7 @@ def scored(make_scored: MakeResult, tmp_path: Path) -> tuple[Path, Result]:
     return tmp_path, result
 
 
-def save(result: Result, path: Path, **columns: Any) -> None:
+def save(result: Result, path: Path, columns: Mapping[str, list[Any]] | None = None) -> None:
     """Write the evidence of a result in the layout of samples.parquet, with columns replaced."""
     evidence = {value.address: result.evidence(value) for value in result.values()}
     tables = []
@@ -323,7 +323,7 @@ def save(result: Result, path: Path, **columns: Any) -> None:
         found = evidence_columns(role, ids, evidence)
         tables.append(pa.table({"role": [role.value] * len(ids), "id": list(ids), **found}))
     table = pa.concat_tables(tables)
-    for name, cells in columns.items():
+    for name, cells in (columns or {}).items():
         at = table.column_names.index(name)
         table = table.set_column(at, name, pa.array(cells))
     pq.write_table(table, path)
@@ -357,7 +357,7 @@ def test_evidence_round_trip(scored: tuple[Path, Result]) -> None:
 def test_damaged_evidence_is_left_out(scored: tuple[Path, Result], cells: list[Any]) -> None:
     """Rows that are not those the document notes are not evidence; the other role's are."""
     folder, result = scored
-    save(result, folder / "samples.parquet", score=cells)
+    save(result, folder / "samples.parquet", {"evidence:score": cells})
     again = Result.load(folder)
     assert set(again.evidence(again["score"])) == {Role.REFERENCE}
 
@@ -365,7 +365,7 @@ def test_damaged_evidence_is_left_out(scored: tuple[Path, Result], cells: list[A
 def test_renamed_samples_are_damage(scored: tuple[Path, Result]) -> None:
     """Rows under other ids are not the evidence that was noted."""
     folder, result = scored
-    save(result, folder / "samples.parquet", id=["a", "b", "x", "d", "r1", "r2"])
+    save(result, folder / "samples.parquet", {"id": ["a", "b", "x", "d", "r1", "r2"]})
     again = Result.load(folder)
     assert set(again.evidence(again["score"])) == {Role.REFERENCE}
 
@@ -376,7 +376,7 @@ def test_evidence_of_another_type_is_left_out(
 ) -> None:
     """A column that holds no numbers is damage like any other."""
     folder, result = scored
-    save(result, folder / "samples.parquet", score=cells)
+    save(result, folder / "samples.parquet", {"evidence:score": cells})
     again = Result.load(folder)
     assert again.evidence(again["score"]) == {}
 
@@ -385,7 +385,7 @@ def test_evidence_may_be_absent(scored: tuple[Path, Result]) -> None:
     """Without its column, or without the file, a value has no evidence."""
     folder, _ = scored
     path = folder / "samples.parquet"
-    pq.write_table(pq.read_table(path).drop_columns(["score"]), path)
+    pq.write_table(pq.read_table(path).drop_columns(["evidence:score"]), path)
     again = Result.load(folder)
     assert again.evidence(again["score"]) == {}
     path.unlink()

@@ -301,7 +301,7 @@ def test_comparison_shows_entries_values_and_differences(
     (checkpoints,) = page.all("section", id="checkpoints")
     rows = [[cell.text for cell in row.all("td")] for row in checkpoints.all("tr")[1:]]
     assert [row[0] for row in rows] == list(step_runs)
-    assert [row[1] for row in rows] == ["250", "1,000", "6,000", ""]
+    assert [row[1] for row in rows] == ["250", "1,000", "4,000", ""]
     for row, directory in zip(rows, step_runs.values(), strict=True):
         assert load_judgement(directory).status.value in row[2]
     (values,) = page.all("section", id="values")

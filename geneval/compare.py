@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 
 SCHEMA = 1
 ALPHA = 0.05
-Outcome = Literal["better", "worse", "not distinguished", "not comparable"]
+Outcome = Literal[
+    "better", "worse", "different", "not distinguished", "not tested", "not comparable"
+]
 
 
 @dataclass(frozen=True)
@@ -261,8 +263,10 @@ def _adjusted(differences: Sequence[Difference | None]) -> list[float | None]:
 def _outcome(found: Difference, p: float | None, spec: OutputSpec) -> Outcome:
     if found.problem or found.number is None:
         return "not comparable"
-    if spec.direction == "target" or (p is not None and p >= ALPHA) or found.number == 0:
+    if (p is not None and p >= ALPHA) or found.number == 0:
         return "not distinguished"
+    if spec.direction == "target":
+        return "not tested" if p is None else "different"
     return "better" if better_by(spec, found.number) > 0 else "worse"
 
 

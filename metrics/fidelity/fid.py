@@ -34,7 +34,7 @@ from geneval.data import Features, Moments
 from geneval.linalg import Floats, frechet_parts
 from geneval.metric import Undefined, features, metric
 from geneval.resample import Context, jackknife_bias, standard_error
-from geneval.value import Estimate, Evidence, Gallery, OutputSpec, Role
+from geneval.value import Estimate, Evidence, Gallery, Interval, OutputSpec, Role
 
 ENOUGH = 4  # n/d below which a second-order bias is known to remain (docs/statistics.md)
 SHOWN = 24  # samples in the gallery of the costliest
@@ -91,6 +91,7 @@ def fid(
         evidence[Role.REFERENCE] = Evidence("influence", reference.ids, parts.influence_b)
     se = float(np.sqrt(variance))
     plain, debiased = max(parts.distance, 0.0), parts.distance - bias
+    population = context.interval(debiased, se, "influence function", "population")
     return [
         Estimate(
             output="fid",
@@ -103,9 +104,9 @@ def fid(
             output="debiased",
             number=debiased,
             n=n,
-            interval=context.interval(debiased, se, "influence function", "population"),
+            interval=population,
             evidence=evidence,
-            finding=_caution(generated, reference),
+            finding=_caution(generated, reference, population),
         ),
     ]
 
@@ -121,8 +122,15 @@ def costliest(generated: Features, influence: Floats) -> Gallery:
     )
 
 
-def _caution(generated: Features, reference: Features | Moments) -> str:
+def _caution(
+    generated: Features, reference: Features | Moments, population: Interval | None
+) -> str:
     notes = []
+    if population is not None and population.high < 0:
+        notes.append(
+            "below zero by more than chance: the sets are more alike than independent samples are, "
+            "as when they share samples or have fixed class counts"
+        )
     least = min(generated.n, reference.n or generated.n)
     if least < ENOUGH * generated.d:
         notes.append(

@@ -69,11 +69,22 @@ def test_direction_decides(named: Named, direction: str, first: str) -> None:
     assert outcomes(comparison)["b"] == ("better" if first == "b" else "worse")
 
 
-def test_a_target_has_no_best(named: Named) -> None:
+@pytest.mark.parametrize(
+    ("number", "se", "told"),
+    [
+        (0.9, 0.1, "different"),
+        (0.2, 0.1, "not distinguished"),
+        (0.9, None, "not tested"),
+        (0.1, None, "not distinguished"),
+    ],
+)
+def test_a_target_has_no_best(named: Named, number: float, se: float | None, told: str) -> None:
     """An output that is neither better high nor low has no ranks and no winners."""
-    comparison = compare([named(n, v, direction="target") for n, v in (("a", 0.1), ("b", 0.9))])
+    comparison = compare(
+        [named(n, v, se=se, direction="target") for n, v in (("a", 0.1), ("b", number))]
+    )
     assert ranks(comparison) == {"a": None, "b": None}
-    assert outcomes(comparison)["b"] == "not distinguished"
+    assert outcomes(comparison)["b"] == told
     assert comparison.findings == ()
 
 

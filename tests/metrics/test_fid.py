@@ -33,6 +33,13 @@ def test_equal_covariances_give_the_squared_distance_of_means() -> None:
     assert plain.number == pytest.approx(0 + 1 + 4 + 9 + 16, rel=1e-9)
 
 
+def test_sets_more_alike_than_independent_draws_are_told() -> None:
+    """A set against itself is below zero for the debiased estimate, and says why; draws are not."""
+    generated, reference = gaussians(300, 300, 5, seed=0)
+    assert "more alike than independent samples" in fid(generated, generated, Context())[1].finding
+    assert fid(generated, reference, Context())[1].finding == ""
+
+
 def test_diagonal_covariances_have_a_closed_form() -> None:
     """Closed form: diagonal Σ gives Σ(√a − √b)²."""
     a, b = np.array([1.0, 4.0, 9.0]), np.array([4.0, 4.0, 1.0])

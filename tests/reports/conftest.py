@@ -41,7 +41,7 @@ PAYLOADS = (
     "javascript:alert(1)",
     "&lt;b&gt; &amp; \u202e \x9b31m",
 )
-VOID = {"meta", "img", "br", "link", "input", "hr", "base"}
+VOID = {"meta", "img", "br", "link", "input", "hr", "base", "wbr"}
 
 
 @dataclass

@@ -19,10 +19,11 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geneval.errors import CheckpointError, GenevalError, SampleError, UsageError, unknown
-from geneval.ledger import file_digest
+from geneval.ledger import file_digest, walk
 from geneval.samples.arrays import from_memory
-from geneval.samples.sampleset import Batch, FieldType, SampleSet
+from geneval.samples.sampleset import Batch, FieldType, SampleSet, rows_of
 from geneval.signature import Digest, digest
+from geneval.source import module_source
 from geneval.value import Ids
 
 if TYPE_CHECKING:
@@ -85,7 +86,7 @@ class AdaptedCheckpoint:
         self.name = path.stem if path.is_file() else path.name
         self.step = _number("step|checkpoint|ckpt|iter", self.name)
         self.seed = _number("seed", self.name)
-        self.digest = digest({"weights": _path_digest(path), "adapter": _source(adapter)})
+        self.digest = digest({"weights": _path_digest(path), "adapter": _identity(adapter)})
         self._generator: Generator | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -156,6 +157,7 @@ class RequestSet:
             for i in range(n)
             for r in range(repeats)
         )
+        self._rows = rows_of(self.ids)
         self._seeds = [request_seed(seed, sample) for sample in self.ids]
         self._labels = (
             [str(classes[row // repeats % len(classes)]) for row in range(len(self.ids))]
@@ -189,8 +191,8 @@ class RequestSet:
 
     def read(self, ids: Ids) -> Batch:
         """The requests of these ids."""
-        row = {sample: i for i, sample in enumerate(self.ids)}
-        return Batch(ids, {name: [self.column(name)[row[i]] for i in ids] for name in self.fields})
+        rows = [self._rows[sample] for sample in ids]
+        return Batch(ids, {name: [self.column(name)[row] for row in rows] for name in self.fields})
 
 
 class GeneratedSet:
@@ -333,11 +335,11 @@ def _target(name: str) -> tuple[ModuleType, str]:
         ) from error
 
 
-def _source(name: str) -> Digest:
-    """Digest of the source file of an adapter's module; of its name where there is no file."""
+def _identity(name: str) -> Digest:
+    """Digest of an adapter: the function's name and the source it lies in."""
     _adapter(name)
-    path = getattr(_target(name)[0], "__file__", None)
-    return file_digest(Path(path)) if path and Path(path).is_file() else digest(name)
+    module, function_name = _target(name)
+    return digest([f"{module.__name__}:{function_name}", module_source(module)])
 
 
 def _number(words: str, name: str) -> int | None:
@@ -349,5 +351,5 @@ def _number(words: str, name: str) -> int | None:
 def _path_digest(path: Path) -> Digest:
     if path.is_file():
         return file_digest(path)
-    files = sorted(p for p in path.rglob("*") if p.is_file())
+    files = sorted(folder / name for folder, names in walk(path) for name in names)
     return digest({p.relative_to(path).as_posix(): file_digest(p) for p in files})

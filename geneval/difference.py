@@ -46,9 +46,13 @@ def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Diffe
         return Difference(by, problem=problem)
     number = first.number - second.number
     paired, squared = _variance(a, b, first, second)
+    if squared == 0 and first.inputs != second.inputs:
+        # Not one sample of either set varies, as in 8 of 8 against 9 of 9. That is no certainty.
+        paired, squared = False, _from_intervals(first, second)
     if squared is None or not math.isfinite(squared):  # a single sample has no spread
         return Difference(by, number)
-    return interval_of(by, number, math.sqrt(squared), level, paired)
+    method = "paired evidence" if paired else "evidence"
+    return interval_of(by, number, math.sqrt(squared), level, method=method, paired=paired)
 
 
 def better_by(spec: OutputSpec, number: float) -> float:
@@ -56,12 +60,22 @@ def better_by(spec: OutputSpec, number: float) -> float:
     return -number if spec.direction == "lower" else number
 
 
-def interval_of(address: str, number: float, se: float, level: float, paired: bool) -> Difference:
-    """A difference with the interval and p-value of its standard error, normal theory."""
-    half = quantile(level) * se
-    method = "paired evidence" if paired else "evidence"
+def interval_of(
+    address: str,
+    number: float,
+    se: float,
+    level: float,
+    *,
+    method: str = "evidence",
+    paired: bool = False,
+    freedom: float = math.inf,
+) -> Difference:
+    """A difference with interval and p-value of its standard error: Student's t, else normal."""
+    from scipy.stats import t
+
+    half = float(t.ppf(0.5 + level / 2, freedom)) * se
     interval = Interval(number - half, number + half, level, method, "population")
-    p = math.erfc(abs(number) / se / math.sqrt(2)) if se > 0 else float(number == 0)
+    p = float(2 * t.sf(abs(number) / se, freedom)) if se > 0 else float(number == 0)
     return Difference(address, number, se, interval, paired, p)
 
 

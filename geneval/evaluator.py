@@ -143,7 +143,7 @@ def open_samples(given: Any, spec: SamplesSpec, ledger: Ledger, name: str) -> Sa
         raise UsageError(
             f"{name}: give a path, an array, a tensor or a SampleSet, not {given!r:.60}"
         )
-    return from_memory(images, labels, name)
+    return from_memory(images, labels, name, spec.alpha)
 
 
 def _called(path: str) -> str:

@@ -4,8 +4,8 @@ A shard holds what one extractor layer made of up to 1,024 samples. Its name is 
 it was made from, so it is never stale and never overwritten with something else; writes are atomic
 and idempotent and need no lock. A shard whose checksum does not match counts as absent.
 
-A manifest remembers content digests by path, size and modification time, so that a second run need
-not read the data again.
+A manifest remembers content digests by path and state of the file, so that a second run need not
+read the data again.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from geneval.errors import UsageError
 from geneval.signature import Digest, canonical
 
 SHARD_SAMPLES = 1024
+FileState = tuple[int, int, int, int]
 _SETTLED_SECONDS = 2.0  # younger files may change again within the clock's resolution
 
 
@@ -77,15 +78,17 @@ class Ledger:
     def rate(self, name: str) -> float | None:
         """Samples per second that a pass of that name reached when it last ran, if it has."""
         with contextlib.suppress(OSError, ValueError):
-            rate: float | None = json.loads((self.root / "rates.json").read_bytes()).get(name)
-            return rate
+            rates = json.loads((self.root / "rates.json").read_bytes())
+            rate = rates.get(name) if isinstance(rates, dict) else None
+            return float(rate) if isinstance(rate, int | float) else None
         return None
 
     def note_rate(self, name: str, rate: float) -> None:
         """Remember a rate, so that the next plan can say how long it will take."""
         path, rates = self.root / "rates.json", {}
         with contextlib.suppress(OSError, ValueError):
-            rates = json.loads(path.read_bytes())
+            known = json.loads(path.read_bytes())
+            rates = known if isinstance(known, dict) else {}
         self._write(path, json.dumps({**rates, name: rate}).encode())
 
     def _write(self, path: Path, data: bytes) -> None:
@@ -109,7 +112,8 @@ class Ledger:
         known: dict[str, Any] = {}
         if not self.verify:
             with contextlib.suppress(OSError, ValueError):
-                known = json.loads(path.read_bytes())
+                content = json.loads(path.read_bytes())
+                known = content if isinstance(content, dict) else {}
         manifest = Manifest(known)
         yield manifest
         if manifest.changed:
@@ -117,25 +121,51 @@ class Ledger:
 
 
 class Manifest:
-    """Digests by path, valid while size and modification time stay."""
+    """Digests by path, valid while the file's `state` stays."""
 
     def __init__(self, known: dict[str, Any]) -> None:
         self.known = known
         self.changed = False
 
-    def digests(self, path: Path, compute: Callable[[], list[Digest]]) -> list[Digest]:
-        """What `compute` says of the file, remembered while the file does not change."""
+    def digests(
+        self, path: Path, compute: Callable[[], list[Digest]], state: FileState | None = None
+    ) -> list[Digest]:
+        """What `compute` says of the file, remembered while the file does not change.
+
+        `state` is that of the file when its content was read, if it has been read already.
+        """
         key = str(path.resolve())
-        stat = path.stat()
-        state = [stat.st_size, stat.st_mtime_ns]
+        state = state or file_state(path)
         entry = self.known.get(key)
-        if entry is not None and entry["state"] == state:
+        if isinstance(entry, dict) and entry.get("state") == list(state):
             return list(entry["digests"])
         digests = compute()
-        if time.time() - stat.st_mtime > _SETTLED_SECONDS:
-            self.known[key] = {"state": state, "digests": digests}
+        if time.time() - state[1] / 1e9 > _SETTLED_SECONDS and file_state(path) == state:
+            self.known[key] = {"state": list(state), "digests": digests}
             self.changed = True
         return digests
+
+
+def file_state(path: Path) -> FileState:
+    """Size, modification time, change time and inode: what differs once a file was replaced."""
+    stat = path.stat()
+    return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
+
+
+def walk(
+    root: Path, enter: Callable[[str], bool] = lambda name: True
+) -> Iterator[tuple[Path, list[str]]]:
+    """Every folder below a root with the names of its files, links followed, none entered twice.
+
+    `enter` says by its name whether to go into a folder.
+    """
+    seen: set[Path] = set()
+    for name, folders, files in os.walk(root, followlinks=True):
+        folder = Path(name)
+        seen.add(folder.resolve())
+        new = [f for f in folders if enter(f) and (folder / f).resolve() not in seen]
+        folders[:] = sorted(new)
+        yield folder, sorted(files)
 
 
 def file_digest(path: Path) -> Digest:

@@ -1,7 +1,7 @@
 """Device kernels behind numpy in and out: Fréchet, tiled neighbours, tiled kernel sums.
 
 Arithmetic is float64 on the device chosen with `on_device` (the CPU where a device has no float64).
-Nothing n x n is ever held: sweeps go by tiles of at most `TILE_BYTES`.
+Nothing n x n is ever held: sweeps go by tiles of about `TILE_BYTES`.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from geneval.data import Moments
 
 TILE_BYTES = 16 * 2**20
+_LEAST_ROWS = 64  # of a tile, below which a product of matrices is slow
 _BORDER = 1e-11  # relative width in which a product-form distance is recomputed exactly
 _device: ContextVar[str] = ContextVar("geneval_linalg_device", default="cpu")
 
@@ -57,7 +58,7 @@ class Gaussian:
         mean = x.mean(dim=0)
         centred = x - mean
         if len(x) <= x.shape[1]:
-            return cls(mean, None, centred.T / (len(x) - 1) ** 0.5)
+            return cls(mean, None, centred.T / max(len(x) - 1, 1) ** 0.5)
         return cls(mean, centred.T @ centred / (len(x) - 1), None)
 
     @classmethod
@@ -72,20 +73,17 @@ class Gaussian:
         return float(_present(self.dense).trace())
 
     def factor(self) -> torch.Tensor:
-        """A factor R [d, r] with R Rᵀ = Σ; directions without variance are dropped."""
+        """A factor R [d, r] with R Rᵀ = Σ: triangular, or of eigenvectors where Σ is singular."""
         if self.thin is not None:
             return self.thin
-        values, vectors = torch.linalg.eigh(_present(self.dense))
+        dense = _present(self.dense)
+        triangle, failed = torch.linalg.cholesky_ex(dense)
+        if not failed:
+            return triangle
+        values, vectors = torch.linalg.eigh(dense)
         keep = values > _noise(values)
         factor: torch.Tensor = vectors[:, keep] * values[keep].sqrt()
         return factor
-
-    def seen_from(self, factor: torch.Tensor) -> torch.Tensor:
-        """Rᵀ Σ R for the other side's factor R: its eigenvalues are those of Σ₁Σ₂."""
-        if self.thin is not None:
-            half = self.thin.T @ factor
-            return half.T @ half
-        return factor.T @ _present(self.dense) @ factor
 
 
 def _present(dense: torch.Tensor | None) -> torch.Tensor:
@@ -93,11 +91,15 @@ def _present(dense: torch.Tensor | None) -> torch.Tensor:
     return dense
 
 
-def frechet(a: Gaussian, b: Gaussian, factor_b: torch.Tensor) -> float:
-    """‖μ₁−μ₂‖² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁Σ₂)^½, through symmetric eigenvalues (Dowson 1982)."""
-    values = torch.linalg.eigvalsh(a.seen_from(factor_b))
-    root = float(values[values > _noise(values)].sqrt().sum())
-    return float((a.mean - b.mean).square().sum()) + a.trace() + b.trace() - 2 * root
+def frechet(a: Gaussian, b: Gaussian, shared: torch.Tensor) -> float:
+    """‖μ₁−μ₂‖² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁Σ₂)^½ (Dowson 1982).
+
+    `shared` holds the singular values of R₁ᵀR₂ for factors of the two sides, whose sum is the trace
+    of the root. Taking them from the product itself and not as roots of the eigenvalues of its
+    square keeps directions whose variance is 1e-8 of the largest and less.
+    """
+    means = float((a.mean - b.mean).square().sum())
+    return means + a.trace() + b.trace() - 2 * float(shared.sum())
 
 
 @dataclass(frozen=True)
@@ -121,38 +123,36 @@ def frechet_parts(
     rows_x = _tensor(x)
     rows_y = None if isinstance(y, Moments) else _tensor(y)
     a = Gaussian.of_rows(rows_x)
-    b = Gaussian.of_moments(y) if isinstance(y, Moments) else Gaussian.of_rows(_tensor(y))
-    factor_b = b.factor()
-    distance = frechet(a, b, factor_b)
-    influence_a = frechet_influence(rows_x, a, b, factor_b)
+    b = Gaussian.of_moments(y) if isinstance(y, Moments) else Gaussian.of_rows(_present(rows_y))
+    factor_a, factor_b = a.factor(), b.factor()
+    left, shared, right = torch.linalg.svd(factor_a.T @ factor_b, full_matrices=False)
+    distance, between = frechet(a, b, shared), a.mean - b.mean
+    influence_a = frechet_influence(rows_x - a.mean, between, factor_b @ right.T, shared)
     left_out_a = frechet_left_out(rows_x, block_x, b, factor_b)
     if rows_y is None or block_y is None:
         return FrechetParts(distance, influence_a, None, left_out_a, [])
-    factor_a = a.factor()
-    influence_b = frechet_influence(rows_y, b, a, factor_a)
+    influence_b = frechet_influence(rows_y - b.mean, -between, factor_a @ left, shared)
     left_out_b = frechet_left_out(rows_y, block_y, a, factor_a)
     return FrechetParts(distance, influence_a, influence_b, left_out_a, left_out_b)
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
     """The Fréchet distance of two Gaussians known by their moments."""
-    side_b = Gaussian.of_moments(b)
-    return frechet(Gaussian.of_moments(a), side_b, side_b.factor())
+    one, other = Gaussian.of_moments(a), Gaussian.of_moments(b)
+    return frechet(one, other, torch.linalg.svdvals(one.factor().T @ other.factor()))
 
 
-def frechet_influence(x: torch.Tensor, a: Gaussian, b: Gaussian, factor_b: torch.Tensor) -> Floats:
-    """Influence [n] of every row of x, the samples of side a, on the Fréchet distance; mean 0.
+def frechet_influence(
+    centred: torch.Tensor, between: torch.Tensor, carried: torch.Tensor, shared: torch.Tensor
+) -> Floats:
+    """Influence [n] of every sample of side 1 on the Fréchet distance, with mean 0.
 
-    ψ(x) = 2(μ₁−μ₂)ᵀ(x−μ₁) + (x−μ₁)ᵀ(I−T)(x−μ₁) with the transport map
-    T = R V diag(λ^-½) Vᵀ Rᵀ, Σ₂ = R Rᵀ, Rᵀ Σ₁ R = V diag(λ) Vᵀ.
+    ψ(x) = 2(μ₁−μ₂)ᵀ(x−μ₁) + (x−μ₁)ᵀ(I−T)(x−μ₁) with the transport map T = C S⁻¹ Cᵀ, where
+    R₁ᵀR₂ = U S Vᵀ and C = R₂V. `centred` is x − μ₁, `between` μ₁−μ₂, `carried` C, `shared` S.
     """
-    values, vectors = torch.linalg.eigh(a.seen_from(factor_b))
-    keep = values > _noise(values)
-    half = factor_b @ vectors[:, keep] * values[keep].pow(-0.25)
-    centred = x - a.mean
-    psi = (
-        2 * centred @ (a.mean - b.mean) + centred.square().sum(1) - (centred @ half).square().sum(1)
-    )
+    keep = shared > _noise(shared.flip(0))
+    half = carried[:, keep] * shared[keep].rsqrt()
+    psi = 2 * centred @ between + centred.square().sum(1) - (centred @ half).square().sum(1)
     return _array(psi - psi.mean())
 
 
@@ -174,12 +174,13 @@ def frechet_left_out(
             shift = -out.sum(dim=0) / rest
             cov = (products - out.T @ out - rest * torch.outer(shift, shift)) / (rest - 1)
             side = Gaussian(mean + shift, cov, None)
-        distances.append(frechet(side, b, factor_b))
+        shared = torch.linalg.svdvals(side.factor().T @ factor_b)
+        distances.append(frechet(side, b, shared))
     return distances
 
 
 def _noise(values: torch.Tensor) -> float:
-    """Eigenvalues up to this are rounding, whose square roots would add up to a visible error."""
+    """Ascending eigenvalues or singular values up to this are rounding."""
     largest = float(values[-1]) if len(values) else 0.0
     return len(values) * torch.finfo(values.dtype).eps * max(largest, 0.0)
 
@@ -298,7 +299,7 @@ def _squared_distances(
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Tiles [t, m] of squared distances with the row they start at, by ‖x‖² + ‖y‖² − 2xy."""
     lengths = others.square().sum(1)
-    step = max(1, TILE_BYTES // (8 * max(1, len(others))))
+    step = max(_LEAST_ROWS, TILE_BYTES // (8 * max(1, len(others))))
     for start in range(0, len(rows), step):
         part = rows[start : start + step]
         squared = torch.addmm(lengths.expand(len(part), -1), part, others.T, alpha=-2.0)
@@ -328,7 +329,7 @@ def polynomial_kernel_sums(x: NDArray[Any], y: NDArray[Any] | None = None) -> Ke
     row_sums = np.empty(len(rows))
     columns = torch.zeros(len(others), dtype=torch.float64, device=others.device)
     squares = 0.0
-    step = max(1, TILE_BYTES // (32 * max(1, len(others))))
+    step = max(_LEAST_ROWS, TILE_BYTES // (32 * max(1, len(others))))
     for start in range(0, len(rows), step):
         kernel = polynomial_kernel(rows[start : start + step], others)
         if y is None:

@@ -6,6 +6,7 @@ as failed with the error, and the others go on.
 
 from __future__ import annotations
 
+import contextlib
 import time
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -13,8 +14,9 @@ from typing import Any
 import numpy as np
 
 from geneval.engine.inputs import Inputs, Scope
-from geneval.engine.memory import code_digest, recall, remember, source_of
+from geneval.engine.memory import own_source, recall, remember
 from geneval.engine.progress import Progress
+from geneval.errors import UsageError
 from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
 from geneval.ledger import Ledger
 from geneval.metric import Need, Undefined
@@ -22,6 +24,7 @@ from geneval.plan import Measurement, Plan
 from geneval.resample import Context, lowest_hashed
 from geneval.result import MetricResult, evidence_note
 from geneval.signature import Digest, Scalar, Signature, digest
+from geneval.source import source_of, versions
 from geneval.value import (
     Estimate,
     Evidence,
@@ -101,7 +104,8 @@ class Measuring:
         if estimates is None:
             estimates = self._computed(measurement, scope)
             if key:
-                remember(self.ledger, key, estimates)
+                with contextlib.suppress(UsageError):  # a full disk costs time later, not the value
+                    remember(self.ledger, key, estimates)
         else:
             self.recalled.add(measurement.key)
         for estimate, output in zip(estimates, spec.outputs, strict=True):
@@ -149,13 +153,29 @@ class Measuring:
                     ]
                     for name in sorted(names)
                 },
-                "sets": {str(role): self.fingerprints[role] for role in measurement.roles},
+                "data": self._data(measurement),
                 "scope": scope.name,
                 "context": [self.context.seed, self.context.level],
                 "backend": self.backend,
-                "code": code_digest(),
+                "code": own_source(),
+                "libraries": versions("numpy", "scipy", "torch"),
             }
         )
+
+    def _data(self, measurement: Measurement) -> dict[str, list[Digest]]:
+        """What a measurement reads, by role: the set, its readable samples, columns beside labels.
+
+        The set's own fingerprint holds labels; other columns matter only to those who read them.
+        """
+        found = {}
+        for role in measurement.roles:
+            samples = self.inputs.samples(role)
+            columns = {c for n in measurement.needs.values() if n.role is role for c in n.columns}
+            columns |= {measurement.entry.by} if measurement.entry.by else set()
+            read = {name: list(samples.column(name)) for name in sorted(columns - {"label"})}
+            found[str(role)] = [self.fingerprints[role], digest(self.inputs.good(role))]
+            found[str(role)] += [digest(read)] if read else []
+        return found
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:
         if need.kind == "values":
@@ -182,7 +202,6 @@ class Measuring:
         notes = {role: evidence_note(e, address) for role, e in estimate.evidence.items()}
         if estimate.evidence:
             self.evidence[address] = estimate.evidence
-        inputs = {str(role): self.fingerprints[role] for role in measurement.roles}
         value = Value(
             **{**measured_fields(estimate), "at": everywhere},
             address=address,
@@ -190,7 +209,7 @@ class Measuring:
             metric=metric,
             spec=output,
             signature=self._signature(measurement, estimate),
-            inputs=digest({"sets": inputs, "n": measurement.entry.n}),
+            inputs=digest({"data": self._data(measurement), "n": measurement.entry.n}),
             evidence=notes,
         )
         self._values[address] = value

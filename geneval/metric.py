@@ -23,6 +23,7 @@ from geneval.options import Option, checked, declared
 from geneval.plugins import load_plugins
 from geneval.resample import Context
 from geneval.signature import Scalar
+from geneval.source import source_of
 from geneval.value import Estimate, OutputSpec, Role
 
 Kind = Literal["features", "moments", "logits", "labels", "neighbours", "fields", "values"]
@@ -201,6 +202,7 @@ def metric(
     """Register the decorated function as the metric `name`."""
 
     def register(compute: Compute) -> Compute:
+        source_of(compute)  # of the code as it is now, before anyone can edit its file
         if name in [output.name for output in outputs[1:]]:
             raise ValueError(f"metric {name!r}: the output that bears its name must be the first")
         if name in _registry and _registry[name].compute.__module__ != compute.__module__:

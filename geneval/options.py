@@ -25,12 +25,20 @@ class OptionError(UsageError):
 
 
 @dataclass(frozen=True)
+class AtLeast:
+    """The least value of an option: `k: Annotated[int, AtLeast(1)] = 3`."""
+
+    value: float
+
+
+@dataclass(frozen=True)
 class Option:
-    """One declared option: its default and its type as written."""
+    """One declared option: its default, its type, and the least value it may have."""
 
     name: str
     default: Any
     type: Any
+    least: float | None = None
 
     def described(self) -> str:
         """`k: int = 3`, for listings."""
@@ -42,13 +50,21 @@ class Option:
 @cache
 def declared(function: Callable[..., Any]) -> tuple[Option, ...]:
     """The keyword-only parameters of `function` that have a default."""
-    hints = typing.get_type_hints(function)
+    hints = typing.get_type_hints(function, include_extras=True)
     parameters = inspect.signature(function).parameters.values()
     return tuple(
-        Option(p.name, p.default, hints.get(p.name, Any))
+        _option(p.name, p.default, hints.get(p.name, Any))
         for p in parameters
         if p.kind is p.KEYWORD_ONLY and p.default is not p.empty
     )
+
+
+def _option(name: str, default: Any, hint: Any) -> Option:
+    if typing.get_origin(hint) is not typing.Annotated:
+        return Option(name, default, hint)
+    plain, *marks = typing.get_args(hint)
+    least = next((mark.value for mark in marks if isinstance(mark, AtLeast)), None)
+    return Option(name, default, plain, least)
 
 
 def checked(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -70,4 +86,7 @@ def checked(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -
                 f"{what}: option {name} = {value!r} does not fit `{options[name].described()}`: "
                 f"{reason.lower()}",
             ) from None
+        least = options[name].least
+        if least is not None and values[name] is not None and values[name] < least:
+            raise OptionError(name, f"{what}: option {name} = {value!r} must be at least {least:g}")
     return values

@@ -193,9 +193,13 @@ class Result:
         file = self.directory / SAMPLES_FILE if self.directory else None
         if file is None or not file.is_file():
             return {}
+        import pyarrow as pa
         import pyarrow.parquet as pq
 
-        return read_evidence(pq.read_table(file), self.values())
+        try:
+            return read_evidence(pq.read_table(file), self.values())
+        except (OSError, KeyError, pa.ArrowException):  # damage is like absence: no evidence
+            return {}
 
 
 def to_json(document: Document) -> dict[str, Any]:

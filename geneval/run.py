@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import platform
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from geneval.engine.extract import PassWork
 from geneval.engine.inputs import Inputs
 from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, Silent
-from geneval.errors import ExitCode, SampleError, UsageError
+from geneval.errors import ExitCode, SampleError, UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, build_extractor
 from geneval.gate import Gate, read_gates
 from geneval.ledger import Ledger
@@ -35,6 +35,7 @@ from geneval.rundir import (
     write_samples,
 )
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint
+from geneval.source import versions
 from geneval.suite import ExtractorChoice, Suite
 from geneval.value import Role
 from geneval.verdict import Judgement, judge, load_baselines, write_judgement
@@ -88,6 +89,7 @@ def prepare(
 
     A `subject` without a digest gets the fingerprint of its samples.
     """
+    _require_used_weights(suite)
     wanted, limited = _asked(suite), {}
     for role in (role for role in Role if role in sets):
         bounds = [n for n in (wanted[role], limit) if n is not None]
@@ -121,6 +123,14 @@ def _built(suite: Suite, choice: ExtractorChoice, device: str) -> FeatureExtract
         own = choice.key == suite.extractor.key or not users
         where = suite.at("extractor") if own else suite.at("metrics", users[0], "extractor")
         raise UsageError(f"{where}{error}") from None
+
+
+def _require_used_weights(suite: Suite) -> None:
+    """Refuse weights for an extractor that nothing uses: a slip there would go unnoticed."""
+    used = {choice.name for choice in chosen_extractors(suite).values()} | {suite.extractor.name}
+    for name in suite.weights:
+        if name not in used:
+            raise UsageError(f"{suite.at('weights', name)}{unknown('extractor', name, used)}")
 
 
 def _asked(suite: Suite) -> dict[Role, int | None]:
@@ -170,7 +180,7 @@ def execute(
         good = {role: measuring.inputs.good(role) for role in job.sets}
         write_samples(directory, job.sets, good, measuring.evidence)
         if job.suite.keep_samples != "none":
-            write_media(directory, job.sets, document, _hidden(job))
+            write_media(directory, works, document, _hidden(job))
         if works[Role.GENERATED].keep:
             write_kept(directory, works[Role.GENERATED])
         for write in writers:
@@ -236,7 +246,8 @@ def _extract(
     seconds = time.perf_counter() - started
     made = len(work.samples.ids) - cached
     if made and work.extractors:
-        job.ledger.note_rate(work.rate_name, made / seconds)
+        with contextlib.suppress(UsageError):  # a full disk costs the next estimate, no more
+            job.ledger.note_rate(work.rate_name, made / seconds)
     return bad, {"samples": len(work.samples.ids), "cached": cached, "seconds": seconds}
 
 
@@ -293,6 +304,10 @@ def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -
             first, reason = next(iter(bad[one.role].items()))
             told = f"{len(bad[one.role])} bad samples were left out, the first is {first}: {reason}"
             found.append(f"{one.role}: {told}")
+    there = job.plan.passes[0].n
+    for entry in (measurement.entry for measurement in job.plan.measurements):
+        if (entry.n or 0) > there and job.partial is None:
+            found.append(f"{entry.key}: n: {entry.n} was asked for, {there} are there")
     if job.partial:
         found.append(f"partial: at most {job.partial} samples a role (--limit), never gated")
     return tuple(found)
@@ -327,18 +342,14 @@ def _provenance(job: Job) -> dict[str, Any]:
     now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
     return {
         "started": now.isoformat().replace("+00:00", "Z"),
+        "folder": str(Path.cwd()),
         "sets": {str(role): samples.name for role, samples in job.sets.items()},
+        "weights": job.suite.weights,
+        "baselines": job.suite.baselines,
         "device": job.device,
         "threads": torch.get_num_threads(),
         "python": platform.python_version(),
         "platform": platform.platform(),
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": versions(*_PACKAGES),
         **job.origin,
     }
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

@@ -14,16 +14,21 @@ import json
 import os
 import shutil
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geneval.engine.extract import PassWork, load_pngs
+import numpy as np
+
+from geneval.engine.extract import PassWork, chunks, load_pngs
 from geneval.errors import UsageError
-from geneval.ledger import atomic_write
+from geneval.ledger import Shard, atomic_write
 from geneval.result import MEDIA, MEDIA_INDEX, SAMPLES_FILE, Document, evidence_columns
 from geneval.samples.images import thumbnail
 from geneval.samples.metadata import REQUESTED
-from geneval.samples.sampleset import SampleSet
+from geneval.samples.sampleset import SampleSet, rows_of
+from geneval.signature import digest
+from geneval.source import source_of, versions
 from geneval.value import Evidence, Ids, Role
 
 KEPT = "samples"
@@ -79,7 +84,9 @@ def _claimed(parent: Path, name: str) -> tuple[Path, Path]:
             continue
         except OSError as error:
             raise UsageError(f"{parent} cannot be written: {error.strerror}") from error
-        return partial, final
+        if not final.exists():  # another run may have finished under it in between
+            return partial, final
+        partial.rmdir()
     raise UsageError(f"{parent} holds a thousand runs named {name}")
 
 
@@ -96,7 +103,7 @@ def write_samples(
     tables = []
     for role, ids in good.items():
         samples = sets[role]
-        row = {sample: i for i, sample in enumerate(samples.ids)}
+        row = rows_of(samples.ids)
         columns: dict[str, Any] = {"role": [role.value] * len(ids), "id": list(ids)}
         for name, kind in samples.fields.items():
             if kind in ("label", "seed"):
@@ -110,41 +117,86 @@ def write_samples(
 
 
 def write_media(
-    directory: Path, sets: Mapping[Role, SampleSet], document: Document, hidden: Sequence[Role]
+    directory: Path, works: Mapping[Role, PassWork], document: Document, hidden: Sequence[Role]
 ) -> None:
     """Thumbnails of each role's grid and of every gallery, with an index of what they show."""
     index: list[dict[str, str | int]] = []
-    for role, samples in sets.items():
+    for role, work in works.items():
+        samples = work.samples
         if role in hidden or "image" not in samples.fields:
             continue
-        bad = document.sets[role].bad
-        grid = grid_ids(samples, bad)
-        galleries = {
-            sample
-            for measured in document.metrics
-            for value in measured.values
-            for gallery in value.galleries
-            if gallery.role is role
-            for sample in gallery.ids
-        }
-        wanted = tuple(sorted({*grid, *galleries}))
-        batch = samples.read(wanted)
-        place = {sample: i for i, sample in enumerate(grid)}
-        labels = batch.columns.get("label", [""] * len(batch.ids))
-        for sample, image, label in zip(batch.ids, batch.columns["image"], labels, strict=True):
-            picture, extension = thumbnail(image, THUMBNAIL)
-            file = f"{MEDIA}/{_file_name(role, sample)}{extension}"
-            atomic_write(directory / file, picture)
-            height, width = image.shape[:2]
-            entry = {"role": role.value, "id": sample, "file": file, "label": str(label)}
-            index.append({**entry, "grid": place.get(sample, -1), "w": width, "h": height})
+        grid = grid_ids(samples, document.sets[role].bad)
+        place, row = rows_of(grid), rows_of(samples.ids)
+        labels = samples.column("label") if "label" in samples.fields else [""] * len(row)
+        for picture in _pictures(work, tuple(sorted({*grid, *_galleries(document, role)}))):
+            file = f"{MEDIA}/{_file_name(role, picture.id)}{picture.extension}"
+            atomic_write(directory / file, picture.data)
+            label = str(labels[row[picture.id]])
+            entry = {"role": role.value, "id": picture.id, "file": file, "label": label}
+            size = {"w": picture.width, "h": picture.height}
+            index.append({**entry, "grid": place.get(picture.id, -1), **size})
     atomic_write(directory / MEDIA_INDEX, json.dumps(index, ensure_ascii=False).encode())
+
+
+@dataclass(frozen=True)
+class _Picture:
+    """A thumbnail of a sample, with the size of the sample itself."""
+
+    id: str
+    extension: str
+    width: int
+    height: int
+    data: bytes
+
+
+def _galleries(document: Document, role: Role) -> set[str]:
+    """The samples of a role that some value shows."""
+    galleries = (g for m in document.metrics for value in m.values for g in value.galleries)
+    return {sample for gallery in galleries if gallery.role is role for sample in gallery.ids}
+
+
+def _pictures(work: PassWork, ids: Ids) -> list[_Picture]:
+    """The thumbnails of these samples, from the ledger where the very same were made before."""
+    samples, row = work.samples, rows_of(work.samples.ids)
+    content = samples.content()
+    key = digest(
+        {
+            "thumbnails": THUMBNAIL,
+            "samples": [[sample, content[row[sample]]] for sample in ids],
+            "conventions": dict(samples.conventions),
+            "code": source_of(thumbnail),
+            "libraries": versions("torch", "pillow"),
+            "backend": work.backend,
+        }
+    )
+    stored = work.ledger.read(key)
+    if stored is not None:
+        data, ends = stored.arrays["data"].tobytes(), np.cumsum(stored.arrays["sizes"])
+        starts = ends - stored.arrays["sizes"]
+        parts = (data[start:end] for start, end in zip(starts, ends, strict=True))
+        facts = stored.facts["pictures"]
+        return [_Picture(*fact, part) for fact, part in zip(facts, parts, strict=True)]
+    pictures = []
+    for chunk in chunks(ids, work.batch_size):
+        batch = samples.read(chunk)
+        for sample, image in zip(batch.ids, batch.columns["image"], strict=True):
+            picture, extension = thumbnail(image, THUMBNAIL)
+            height, width = image.shape[:2]
+            pictures.append(_Picture(sample, extension, width, height, picture))
+    arrays = {
+        "data": np.frombuffer(b"".join(one.data for one in pictures), dtype=np.uint8),
+        "sizes": np.array([len(one.data) for one in pictures], dtype=np.int64),
+    }
+    facts = [[one.id, one.extension, one.width, one.height] for one in pictures]
+    with contextlib.suppress(UsageError):  # a full disk costs time later, not the report
+        work.ledger.write(key, Shard(arrays, {"pictures": facts}))
+    return pictures
 
 
 def write_kept(directory: Path, work: PassWork) -> None:
     """samples/: every generated sample as a PNG, with its label and seed in metadata.jsonl."""
     samples = work.samples
-    row = {sample: i for i, sample in enumerate(samples.ids)}
+    row = rows_of(samples.ids)
     columns = {n: samples.column(n) for n, kind in samples.fields.items() if kind != "image"}
     lines = []
     for sample, png in load_pngs(work):

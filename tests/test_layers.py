@@ -26,6 +26,7 @@ LAYERS = [
         "geneval.ledger",
         "geneval.options",
         "geneval.plugins",
+        "geneval.source",
         "geneval.strict_yaml",
     ],
     ["geneval.metric", "geneval.metrics"],

@@ -36,13 +36,11 @@ def command(
     from geneval.cli.running import Invocation, run_all
     from geneval.ledger import Ledger, default_root
     from geneval.rescore import kept_run
+    from geneval.value import Role
 
-    found = kept_run(run, suite, set_ or [], Ledger(cache or default_root()))
-    given = {
-        "samples": found.samples,
-        "reference": reference or found.sets.get("reference"),
-        "train": train or found.sets.get("train"),
-        "subject": found.subject,
-    }
-    invocation = Invocation(found.suite, [], given, out, device)
+    others = {Role.REFERENCE: reference, Role.TRAIN: train}
+    found = kept_run(run, suite, set_ or [], Ledger(cache or default_root()), others)
+    sets = {role.value: path for role, path in found.sets.items()}
+    given = {"samples": found.samples, "subject": found.subject, **sets}
+    invocation = Invocation(found.suite, [], given, out, device, limit=found.limit)
     run_all(invocation, [{}], cache=cache, verify=False, dry_run=False, as_json=json_)

@@ -17,12 +17,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geneval.engine.memory import source_of
 from geneval.extractors.extractor import FeatureExtractor
 from geneval.ledger import SHARD_SAMPLES, Ledger, Shard
 from geneval.samples.images import decode, encode_png
 from geneval.samples.sampleset import Batch, SampleSet, Subset
 from geneval.signature import Digest, digest
+from geneval.source import source_of, versions
 from geneval.value import Ids
 
 FORMAT = 1  # of what a shard holds; part of every key
@@ -70,22 +70,27 @@ class PassWork:
 
     def keys(self, shard: int) -> dict[tuple[str, str], Digest]:
         """The ledger's name of every layer of a shard, by extractor and layer."""
+        common = {
+            "format": FORMAT,
+            "content": self.content[shard],
+            "decoding": source_of(decode),
+            "libraries": versions("torch", "pillow"),
+            "backend": self.backend,
+        }
         keys = {
             (name, layer): digest(
                 {
-                    "format": FORMAT,
-                    "content": self.content[shard],
+                    **common,
                     "extractor": dict(self.extractors[name].identity),
-                    "code": [source_of(type(self.extractors[name])), source_of(decode)],
+                    "code": source_of(type(self.extractors[name])),
                     "layer": layer,
-                    "backend": self.backend,
                 }
             )
             for name, layers in self.layers.items()
             for layer in layers
         }
         if self.keep:
-            keys[PNG] = digest({"format": FORMAT, "content": self.content[shard], "layer": "png"})
+            keys[PNG] = digest({**common, "layer": "png"})
         return keys
 
 
@@ -162,11 +167,11 @@ def _stored(work: PassWork, shard: int, place: tuple[str, str]) -> Shard:
 def _read_ahead(samples: SampleSet, ids: Ids, size: int) -> Iterator[Batch]:
     """Batches in order, the next one being read while the caller works on this one."""
     ahead = None
-    for chunk in _chunks(ids, size):
-        following = _Reading(samples, chunk)
-        if ahead is not None:
-            yield ahead.result()
-        ahead = following
+    for chunk in chunks(ids, size):
+        batch = ahead.result() if ahead else None
+        ahead = _Reading(samples, chunk)  # one at a time: a generator need not bear two callers
+        if batch is not None:
+            yield batch
     if ahead is not None:
         yield ahead.result()
 
@@ -196,7 +201,7 @@ class _Reading(threading.Thread):
         return self._batch
 
 
-def _chunks(ids: Ids, size: int) -> Iterator[Ids]:
+def chunks(ids: Ids, size: int) -> Iterator[Ids]:
     """Consecutive chunks of at most `size` ids."""
     for start in range(0, len(ids), size):
         yield ids[start : start + size]

@@ -105,7 +105,9 @@ class Inputs:
     def _neighbours(self, role: Role, name: str, k: int, scope: Scope) -> Neighbours:
         features = self._features(role, name, "features", scope)
         if k >= features.n:
-            raise Undefined(f"{features.n} {role} samples are too few for {k} neighbours each")
+            raise Undefined(
+                f"{features.n} {role} samples are too few for {k} neighbours each; set k lower"
+            )
         key = ("neighbours", role, name, scope.name)
         if key not in self._known:
             widest = min(max(k, self._widest.get((role, name), k)), features.n - 1)

@@ -22,6 +22,7 @@ def run_pass(work: PassWork, workers: int = 0) -> Iterator[ShardReport]:
     if workers < 1 or len(work.shards) < 2:
         yield from (extract_shard(work, shard) for shard in shards)
         return
+    _ = work.content  # known before the pass travels, so that no worker hashes the samples again
     threads = max(1, (os.cpu_count() or 1) // workers)
     with ProcessPoolExecutor(
         workers, get_context("spawn"), initializer=_install, initargs=(work, threads)

@@ -1,17 +1,16 @@
 """What has been measured before: estimates with their evidence, kept in the ledger.
 
 The key holds everything an estimate follows from (metric, version, options, extractors, data,
-scope, seed and level of the intervals, kind of device, and the source code), so a stored estimate
-is either the very one or not found.
+scope, seed and level of the intervals, kind of device, the source code and the libraries), so a
+stored estimate is either the very one or not found.
 """
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -59,18 +58,8 @@ def remember(ledger: Ledger, key: Digest, estimates: Sequence[Estimate]) -> None
 
 
 @cache
-def source_of(thing: Any) -> Digest:
-    """Digest of the source file that defines a function or class; '' where there is none."""
-    try:
-        path = inspect.getsourcefile(thing)
-    except TypeError:
-        return ""
-    return file_digest(Path(path)) if path and Path(path).is_file() else ""
-
-
-@cache
-def code_digest() -> Digest:
-    """Digest of geneval's own source: numbers of other code are not recalled."""
+def own_source() -> Digest:
+    """Digest of all of geneval's code: numbers of other code are not recalled."""
     import geneval
     import geneval.metrics
 

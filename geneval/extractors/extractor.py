@@ -23,6 +23,7 @@ from geneval.errors import UsageError, unknown
 from geneval.options import Option, checked, declared
 from geneval.plugins import load_plugins
 from geneval.signature import Scalar
+from geneval.source import source_of
 
 PLUGINS = "geneval.extractors"  # the group of entry points that add extractors
 LayerRole = Literal["features", "logits", "unlikeness"]
@@ -86,6 +87,7 @@ def extractor(name: str) -> Callable[[Builder], Builder]:
     """Register the decorated builder as the extractor `name`."""
 
     def register(build: Builder) -> Builder:
+        source_of(build)  # of the code as it is now, before anyone can edit its file
         _registry[name] = ExtractorSpec(name, build)
         return build
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.errors import SampleError
-from geneval.ledger import Ledger
+from geneval.ledger import FileState, Ledger, file_state
 from geneval.samples.images import Alpha, to_rgb_rows
 from geneval.samples.sampleset import Batch, FieldType
 from geneval.signature import Digest
@@ -27,8 +28,29 @@ _CHANNELS = (1, 3, 4)
 _ROWS = 1024
 
 
+@dataclass(frozen=True)
+class ArrayFile:
+    """The file an array was read from, with its state then, and the ledger that knows of it."""
+
+    path: Path
+    state: FileState
+    ledger: Ledger
+
+    def require_same(self) -> None:
+        """Raise `SampleError` when the file is no longer the one that was opened."""
+        try:
+            same = file_state(self.path) == self.state
+        except OSError:
+            same = False
+        if not same:
+            raise SampleError(f"{self.path} changed while it was read; run again")
+
+
 class ArraySet:
-    """Images in an array, with labels or not. `source` lets the ledger remember row digests."""
+    """Images in an array, with labels or not. `source` lets the ledger remember row digests.
+
+    A set that was read from a file is read from there again in another process.
+    """
 
     requested_labels = False
     notes: tuple[str, ...] = ()
@@ -39,7 +61,7 @@ class ArraySet:
         labels: Sequence[Any] | NDArray[Any] | None = None,
         name: str = "array",
         channels_first: bool = False,
-        source: tuple[Path, Ledger] | None = None,
+        source: ArrayFile | None = None,
         alpha: Alpha = "drop",
     ) -> None:
         self._name = name
@@ -52,6 +74,15 @@ class ArraySet:
         self._ids = tuple(f"{row:0{width}d}" for row in range(len(images)))
         self._labels = None if labels is None else _label_names(labels, len(images), name)
         self._content: list[Digest] | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_images": None} if self._source else dict(self.__dict__)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._source:
+            self._images = _images_and_labels(self._source.path)[0]
+            self._source.require_same()
 
     @property
     def name(self) -> str:
@@ -91,6 +122,8 @@ class ArraySet:
 
     def read(self, ids: Ids) -> Batch:
         """The images of these ids."""
+        if self._source and isinstance(self._images, np.memmap):
+            self._source.require_same()
         rows = np.array([int(sample) for sample in ids], dtype=np.int64)
         columns: dict[str, Sequence[Any]] = {"image": list(self._rgb(rows))}
         if self._labels is not None:
@@ -103,9 +136,9 @@ class ArraySet:
     def _remembered(self) -> list[Digest]:
         if self._source is None:
             return self._digests()
-        path, ledger = self._source
-        with ledger.manifest(path) as manifest:
-            return manifest.digests(path, self._digests)
+        path = self._source.path
+        with self._source.ledger.manifest(path) as manifest:
+            return manifest.digests(path, self._digests, self._source.state)
 
     def _digests(self) -> list[Digest]:
         digests = []
@@ -119,8 +152,16 @@ class ArraySet:
 
 def read_array_file(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> ArraySet:
     """An ArraySet of a `.npy` file, or of `arr_0` (images) and `arr_1` (labels) of a `.npz`."""
+    source = ArrayFile(path, file_state(path), ledger)
+    images, labels = _images_and_labels(path)
+    source.require_same()
+    return ArraySet(images, labels, str(path), source=source, alpha=alpha)
+
+
+def _images_and_labels(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
+    """What a file holds; raises `SampleError` with what to do."""
     try:
-        images, labels = _npz(path) if path.suffix == ".npz" else (_npy(path), None)
+        return _npz(path) if path.suffix == ".npz" else (_npy(path), None)
     except SampleError:
         raise
     except Exception as error:  # damaged files make NumPy and zlib raise whatever they meet
@@ -128,15 +169,16 @@ def read_array_file(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> ArrayS
         if "allow_pickle" in reason or "Python objects" in reason:
             reason = "it holds Python objects (dtype object), which could run code"
         raise SampleError(f"{path} cannot be read: {reason}; save plain numbers") from error
-    return ArraySet(images, labels, str(path), source=(path, ledger), alpha=alpha)
 
 
-def from_memory(images: Any, labels: Any = None, name: str = "memory") -> ArraySet:
+def from_memory(
+    images: Any, labels: Any = None, name: str = "memory", alpha: Alpha = "drop"
+) -> ArraySet:
     """An ArraySet of a NumPy array or a torch tensor ([n, c, h, w], any device)."""
     is_tensor = hasattr(images, "detach")
     array = _numpy(images) if is_tensor else np.asarray(images)
     labels = _numpy(labels) if hasattr(labels, "detach") else labels
-    return ArraySet(array, labels, name, channels_first=is_tensor)
+    return ArraySet(array, labels, name, channels_first=is_tensor, alpha=alpha)
 
 
 def _numpy(tensor: Any) -> NDArray[Any]:

@@ -9,6 +9,7 @@ passed over; files of other kinds are not read and are counted in a note.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -16,10 +17,10 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from geneval.errors import SampleError, UsageError
-from geneval.ledger import Ledger, Manifest, file_digest
+from geneval.ledger import Ledger, Manifest, file_digest, walk
 from geneval.samples.images import EXTENSIONS, Alpha, decode
 from geneval.samples.metadata import METADATA, REQUESTED, read_metadata
-from geneval.samples.sampleset import Batch, FieldType
+from geneval.samples.sampleset import Batch, FieldType, rows_of
 from geneval.signature import Digest, digest
 from geneval.value import Ids
 
@@ -43,6 +44,7 @@ class FolderSet:
         if len(self._files) < len(files):
             raise SampleError(f"{root}: {_clash(files)} have one id; rename one of them")
         self._ids = tuple(sorted(self._files))
+        self._rows = rows_of(self._ids)
         table = read_metadata(root)
         named = [str(self._files[sample]) for sample in self._ids]
         self._columns = _folder_labels(self._ids) if table is None else table.columns(named)
@@ -50,7 +52,7 @@ class FolderSet:
             self._columns["label"] = [str(cell) for cell in self._columns.pop(REQUESTED)]
         notes = [_left_out(others)] if others else []
         self.notes = (*notes, *(table.notes(named) if table else ()))
-        self._content: list[Digest] | None = None
+        self._content: dict[str, Digest] | None = None
 
     @property
     def name(self) -> str:
@@ -76,8 +78,9 @@ class FolderSet:
         """SHA-256 of every file."""
         if self._content is None:
             with self._ledger.manifest(self.root) as manifest, _pool() as pool:
-                self._content = list(pool.map(lambda i: self._digest(i, manifest), self._ids))
-        return self._content
+                each = pool.map(lambda i: self._digest(i, manifest), self._ids)
+                self._content = dict(zip(self._ids, each, strict=True))
+        return list(self._content.values())
 
     def locate(self, sample: str) -> str:
         """The path of its file."""
@@ -88,23 +91,33 @@ class FolderSet:
         return self._columns[name]
 
     def read(self, ids: Ids) -> Batch:
-        """Decode the images of these ids; the ones that cannot be are in `bad`."""
+        """Decode the images of these ids; the ones that cannot be are in `bad`.
+
+        Raises `SampleError` for a file that is no longer the one whose digest `content` gave.
+        """
         with _pool() as pool:
             decoded = list(pool.map(self._decode, ids))
         good = [i for i, image in enumerate(decoded) if not isinstance(image, SampleError)]
-        row = {sample: i for i, sample in enumerate(self._ids)}
         columns: dict[str, Sequence[Any]] = {
-            name: [values[row[ids[i]]] for i in good] for name, values in self._columns.items()
+            name: [values[self._rows[ids[i]]] for i in good]
+            for name, values in self._columns.items()
         }
         columns["image"] = [decoded[i] for i in good]
         bad = {i: str(e) for i, e in zip(ids, decoded, strict=True) if isinstance(e, SampleError)}
         return Batch(tuple(ids[i] for i in good), columns, bad)
 
     def _decode(self, sample: str) -> Any:
+        path = self.root / self._files[sample]
         try:
-            return decode((self.root / self._files[sample]).read_bytes(), self.alpha)
+            data: bytes | OSError = path.read_bytes()
         except OSError as error:
-            return SampleError(f"cannot be read: {error.strerror}")
+            data = error
+        if self._content and self._content[sample] != _digest_of(data):
+            raise SampleError(f"{path} changed while it was read; run again")
+        if isinstance(data, OSError):
+            return SampleError(f"cannot be read: {data.strerror}")
+        try:
+            return decode(data, self.alpha)
         except SampleError as error:
             return error
 
@@ -113,7 +126,14 @@ class FolderSet:
         try:
             return manifest.digests(path, lambda: [file_digest(path)])[0]
         except OSError as error:  # `read` will name it among the bad samples
-            return digest({"unreadable": error.strerror})
+            return _digest_of(error)
+
+
+def _digest_of(data: bytes | OSError) -> Digest:
+    """What a file consists of: its bytes, or the reason why they cannot be had."""
+    if isinstance(data, OSError):
+        return digest({"unreadable": data.strerror})
+    return hashlib.sha256(data).hexdigest()
 
 
 def _pool() -> ThreadPoolExecutor:
@@ -123,10 +143,10 @@ def _pool() -> ThreadPoolExecutor:
 def _scan(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
     """Relative paths of the images and of the other files, hidden ones left out."""
     images, others = [], []
-    for folder, folders, names in os.walk(root, followlinks=False):
-        folders[:] = sorted(f for f in folders if not f.startswith(".") and f != "__MACOSX")
-        for name in sorted(name for name in names if not name.startswith(".")):
-            path = PurePosixPath((Path(folder) / name).relative_to(root).as_posix())
+    for folder, names in walk(root, lambda name: name[0] != "." and name != "__MACOSX"):
+        place = PurePosixPath(folder.relative_to(root).as_posix())
+        for name in (name for name in names if not name.startswith(".")):
+            path = place / name
             if not _is_text(str(path)):
                 raise SampleError(f"{root}: the file name {str(path)!r} is no text; rename it")
             if path.suffix.lower() in EXTENSIONS:

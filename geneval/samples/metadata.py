@@ -59,7 +59,10 @@ def read_metadata(root: Path) -> Metadata | None:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SampleError(f"{path} is no UTF-8 text: {error.reason}") from None
-    records = list(_csv(text, path) if path.suffix == ".csv" else _jsonl(text, path))
+    try:
+        records = list(_csv(text, path) if path.suffix == ".csv" else _jsonl(text, path))
+    except (csv.Error, RecursionError) as error:
+        raise SampleError(f"{path} cannot be read: {error}") from None
     if not records:
         raise SampleError(f"{path} has no rows; it needs the column {KEY}")
     return Metadata(path, *_table(records, path))
@@ -76,7 +79,9 @@ def _table(
         raise SampleError(f"{path}: a column must not be called image")
     rows: dict[str, dict[str, Any]] = {}
     for line, record in records:
-        file = str(record.get(KEY, "?"))
+        file = record.get(KEY, "?")
+        if not isinstance(file, str):
+            raise SampleError(f"{path}:{line}: {KEY} {file!r} is no text")
         missing = [name for name in names if record.get(name) is None]
         if missing:
             raise SampleError(f"{path}:{line}: the row of {file} has no {missing[0]!r}")
@@ -88,6 +93,9 @@ def _table(
 
 def _csv(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
     reader = csv.DictReader(io.StringIO(text, newline=""))
+    names = list(reader.fieldnames or ())
+    if len(set(names)) < len(names):
+        raise SampleError(f"{path}:1 has the column {_twice(names)!r} twice")
     for record in reader:
         if None in record:
             raise SampleError(f"{path}:{reader.line_num} has more cells than the header")
@@ -99,9 +107,25 @@ def _jsonl(text: str, path: Path) -> Iterator[tuple[int, dict[str, Any]]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=_once, parse_constant=_no_number)
         except ValueError as error:
             raise SampleError(f"{path}:{number} is no JSON: {error}") from None
         if not isinstance(record, dict):
             raise SampleError(f"{path}:{number} is no JSON object")
         yield number, record
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The object of these pairs; a key that stands there twice is an error, not the last one."""
+    names = [name for name, _ in pairs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"it has the key {_twice(names)!r} twice")
+    return dict(pairs)
+
+
+def _no_number(text: str) -> None:
+    raise ValueError(f"{text} is no number of JSON")
+
+
+def _twice(names: Sequence[str]) -> str:
+    return next(name for name in names if names.count(name) > 1)

@@ -83,6 +83,11 @@ def fingerprint(samples: SampleSet) -> Digest:
     )
 
 
+def rows_of(ids: Ids) -> dict[str, int]:
+    """The place of every id."""
+    return {sample: i for i, sample in enumerate(ids)}
+
+
 def require(samples: SampleSet, name: str) -> None:
     """Raise `UsageError` with the fields there are when `name` is not among them."""
     if name not in samples.fields:
@@ -95,7 +100,7 @@ class Subset:
     def __init__(self, base: SampleSet, ids: Ids) -> None:
         self.base = base
         self.ids = ids
-        row = {sample: i for i, sample in enumerate(base.ids)}
+        row = rows_of(base.ids)
         self._rows = [row[sample] for sample in ids]
 
     @classmethod

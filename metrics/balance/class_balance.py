@@ -25,13 +25,14 @@ Source: Pearson 1900; `scipy.stats.chi2_contingency` is the reference implementa
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from geneval.data import Labels, LabelSpace, natural
 from geneval.linalg import Floats, Ints
 from geneval.metric import LabelSource, Undefined, labels, metric
+from geneval.options import AtLeast
 from geneval.resample import Context, bootstrap
 from geneval.value import DetailTable, Estimate, Evidence, OutputSpec, Role
 
@@ -73,7 +74,7 @@ def class_balance(
     *,
     labels: LabelSource = "given",
     classes: list[str] | None = None,
-    missing_below: float = 0.1,
+    missing_below: Annotated[float, AtLeast(0)] = 0.1,
 ) -> list[Estimate]:
     """Distance, test and absences of the generated class shares."""
     names = _support(generated, reference, classes)

@@ -19,13 +19,14 @@ Paper: Naeem et al. 2020, arXiv:2002.09797. Counts equal `prdc.compute_prdc`.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from geneval.data import Features, Neighbours
 from geneval.linalg import balls
-from geneval.metric import Undefined, features, metric, neighbours
+from geneval.metric import features, metric, neighbours
+from geneval.options import AtLeast
 from geneval.resample import Context, proportion_interval, standard_error
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
@@ -67,11 +68,9 @@ def density_coverage(
     near_reference: Neighbours,
     context: Context,
     *,
-    k: int = 5,
+    k: Annotated[int, AtLeast(1)] = 5,
 ) -> list[Estimate]:
     """Mean number of balls a generated sample is in, and the share of balls that hold one."""
-    if k < 1:
-        raise Undefined(f"k = {k} makes no ball; set k to 1 or more")
     n, m, near = generated.n, reference.n, near_reference
     inside = balls(generated.x, reference.x, near.radius(k), near.radius(k + 1), inclusive=False)
     neighbour = near.index[:, :k].ravel()

@@ -26,13 +26,14 @@ features to 1e-6 relative; where n < d their matrix square root is itself off by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from geneval.data import Features, Moments
 from geneval.linalg import Floats, frechet_parts
 from geneval.metric import Undefined, features, metric
+from geneval.options import AtLeast
 from geneval.resample import Context, jackknife_bias, standard_error
 from geneval.value import Estimate, Evidence, Gallery, Interval, OutputSpec, Role
 
@@ -69,12 +70,16 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     symmetric=("fid", "debiased"),
 )
 def fid(
-    generated: Features, reference: Features | Moments, context: Context, *, blocks: int = 10
+    generated: Features,
+    reference: Features | Moments,
+    context: Context,
+    *,
+    blocks: Annotated[int, AtLeast(2)] = 10,
 ) -> list[Estimate]:
     """The Fréchet distance and its debiased estimate; `blocks` is the jackknife's K."""
     counted = [generated.n] if isinstance(reference, Moments) else [generated.n, reference.n]
-    if blocks < 2 or min(counted) < 2 * blocks:
-        raise Undefined(f"needs blocks of 2 or more, and 2 samples for each of {blocks} a side")
+    if min(counted) < 2 * blocks:
+        raise Undefined(f"needs 2 samples for each of {blocks} blocks a side: set blocks lower")
     n = {Role.GENERATED: generated.n, Role.REFERENCE: reference.n}
     parts = frechet_parts(
         generated.x,

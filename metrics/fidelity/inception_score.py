@@ -18,13 +18,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from itertools import pairwise
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from geneval.data import Features
 from geneval.linalg import Floats
 from geneval.metric import Undefined, logits, metric
+from geneval.options import AtLeast
 from geneval.resample import Context, standard_error
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
@@ -49,12 +50,12 @@ def inception_score(
     generated: Features,
     context: Context,
     *,
-    splits: int = 10,
+    splits: Annotated[int, AtLeast(1)] = 10,
     shuffle: bool = True,
-    seed: int = 2020,
+    seed: Annotated[int, AtLeast(0)] = 2020,
 ) -> list[Estimate]:
     """The mean score over the splits."""
-    if not 1 <= splits <= generated.n:
+    if splits > generated.n:
         raise Undefined(f"{generated.n} samples cannot be cut into {splits} splits; set splits")
     p, log_p = probabilities(generated.x)
     order = np.arange(generated.n)

@@ -27,13 +27,14 @@ Paper: Bińkowski et al. 2018, arXiv:1801.01401. Agrees with torch-fidelity on f
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from geneval.data import Features
 from geneval.linalg import KernelSums, polynomial_kernel_sums, polynomial_mmd
-from geneval.metric import features, metric
+from geneval.metric import Undefined, features, metric
+from geneval.options import AtLeast
 from geneval.resample import Context
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
@@ -65,12 +66,14 @@ def kid(
     reference: Features,
     context: Context,
     *,
-    subsets: int = 100,
-    subset_size: int = 1000,
-    seed: int = 2020,
+    subsets: Annotated[int, AtLeast(1)] = 100,
+    subset_size: Annotated[int, AtLeast(2)] = 1000,
+    seed: Annotated[int, AtLeast(0)] = 2020,
 ) -> list[Estimate]:
     """The mean over subsets and the exact unbiased estimate."""
     n, m = generated.n, reference.n
+    if m < 2:
+        raise Undefined("1 reference sample: an unbiased estimate needs two a side")
     counts = {Role.GENERATED: n, Role.REFERENCE: m}
     inner = polynomial_kernel_sums(generated.x)
     other = polynomial_kernel_sums(reference.x)

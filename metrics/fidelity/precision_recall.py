@@ -20,13 +20,14 @@ Paper: Kynkäänniemi et al. 2019, arXiv:1904.06991. Counts equal torch-fidelity
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 
 from geneval.data import Features, Neighbours
 from geneval.linalg import Balls, Floats, Ints, balls
-from geneval.metric import Undefined, features, metric, neighbours
+from geneval.metric import features, metric, neighbours
+from geneval.options import AtLeast
 from geneval.resample import Context, proportion_interval
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
@@ -72,11 +73,9 @@ def precision_recall(
     near_reference: Neighbours,
     context: Context,
     *,
-    k: int = 3,
+    k: Annotated[int, AtLeast(1)] = 3,
 ) -> list[Estimate]:
     """Share of each set inside the other's balls."""
-    if k < 1:
-        raise Undefined(f"k = {k} makes no ball; set k to 1 or more")
     sides = (
         ("precision", generated, reference, near_reference, Role.GENERATED, Role.REFERENCE),
         ("recall", reference, generated, near_generated, Role.REFERENCE, Role.GENERATED),

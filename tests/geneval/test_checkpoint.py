@@ -65,6 +65,7 @@ def write(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Write]:
 
     def write_module(name: str, source: str) -> None:
         (tmp_path / f"{name}.py").write_text(textwrap.dedent(source))
+        sys.modules.pop(name, None)  # as a new process would find it
 
     yield write_module
     for name in set(sys.modules) - before:
@@ -213,8 +214,31 @@ def test_digest_follows_weights_and_adapter_source(
     assert load_checkpoint(same, "toy:load").digest == checkpoint.digest
     _weights(same, 1)
     assert load_checkpoint(same, "toy:load").digest != checkpoint.digest
-    write("toy", ADAPTER + "\n# another source\n")
+    write("toy", ADAPTER + "\n    # another source\n")
     assert load_checkpoint(checkpoint.path, "toy:load").digest != checkpoint.digest
+
+
+def test_two_adapters_of_one_file_are_two_checkpoints(
+    checkpoint: AdaptedCheckpoint, write: Write
+) -> None:
+    """The function is part of the identity, however alike the files are."""
+    write("toy", ADAPTER + "\n    load_ema = load\n")
+    one, other = (load_checkpoint(checkpoint.path, f"toy:{f}") for f in ("load", "load_ema"))
+    assert one.digest != other.digest
+
+
+def test_a_linked_folder_is_part_of_a_checkpoint(write: Write, tmp_path: Path) -> None:
+    """Folders behind links are followed, and a link to a folder above ends nowhere."""
+    write("toy", ADAPTER)
+    (tmp_path / "blob").mkdir()
+    (tmp_path / "model").mkdir()
+    (tmp_path / "model" / "unet").symlink_to(tmp_path / "blob")
+    (tmp_path / "blob" / "up").symlink_to(tmp_path / "model")
+    digests = []
+    for text in ("a", "b"):
+        (tmp_path / "blob" / "w.bin").write_text(text)
+        digests.append(load_checkpoint(tmp_path / "model", "toy:load").digest)
+    assert digests[0] != digests[1]
 
 
 def test_digest_of_a_folder_follows_every_file(write: Write, tmp_path: Path) -> None:

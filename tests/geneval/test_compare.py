@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from geneval.compare import Comparison, Row, compare, from_json, to_json
+from geneval.compare import Comparison, Row, between_replicates, compare, from_json, to_json
+from geneval.difference import interval_of
 from geneval.errors import UsageError
 from geneval.result import Result
 from geneval.value import Value
@@ -120,10 +121,11 @@ def test_ranks_of_many_entries_are_guarded(twenty: list[Result]) -> None:
 
 
 def test_equal_numbers_without_interval(named: Named) -> None:
-    """Without intervals numbers decide, and equal numbers tie."""
+    """Without intervals nothing is tested, so nothing is better, worse or ranked."""
     comparison = compare([named(n, v, se=None) for n, v in (("a", 1.0), ("b", 1.0), ("c", 2.0))])
-    assert ranks(comparison) == {"c": 1, "a": 2, "b": 2}
-    assert outcomes(comparison)["b"] == "not distinguished"
+    assert ranks(comparison) == {"a": None, "b": None, "c": None}
+    assert outcomes(comparison) == {"a": None, "b": "not distinguished", "c": "not tested"}
+    assert comparison.findings == ()
 
 
 @pytest.mark.parametrize(
@@ -160,6 +162,13 @@ def test_ranks_agree_with_outcomes(make_value: MakeValue, make_result: MakeResul
     comparison = compare([build("a", 3.0, 2.0), build("b", 3.5, 1.0)])
     assert outcomes(comparison, "fid")["b"] == "better"
     assert ranks(comparison, "fid") == ranks(comparison, "fid.debiased") == {"a": 2, "b": 1}
+
+
+def test_nobody_comparable_means_nobody_first(named: Named) -> None:
+    """Two entries that cannot be compared have no ranks and no winner."""
+    comparison = compare([named("a", 1.0, fields={"ref": "x"}), named("b", 2.0)])
+    assert ranks(comparison) == {"a": None, "b": None}
+    assert comparison.findings == ()
 
 
 def test_findings_name_the_winner(named: Named, make_value: MakeValue) -> None:
@@ -216,12 +225,37 @@ def test_replicates_hold_training_noise(named: Named) -> None:
     assert found.se == pytest.approx(np.sqrt(2 / 3))
 
 
-def test_replicates_against_a_value_without_interval(named: Named) -> None:
-    """Where one side's error is unknown the means differ, without an interval to show it by."""
-    seeds = [named(f"m-seed{i}", float(i), seed=i) for i in (1, 2)]
+def test_replicates_against_a_single_run(named: Named) -> None:
+    """A single run stands for one more draw of the replicates' spread, whatever its own error."""
+    seeds = [named(f"m-seed{i}", float(i), seed=i) for i in (1, 2, 3)]
     found = row(compare([named("base", 0.0, se=None), *seeds])).cells[1].difference
     assert found is not None
-    assert (found.number, found.interval, found.p) == (1.5, None, None)
+    assert found.interval is not None
+    # prediction of one draw by three: s² (1 + 1/3) with s² = 1 and two degrees of freedom
+    assert (found.number, found.se) == (2.0, pytest.approx(np.sqrt(4 / 3)))
+    assert found.interval.high - 2.0 == pytest.approx(t.ppf(0.975, 2) * np.sqrt(4 / 3))
+    assert found.p == pytest.approx(2 * t.sf(2.0 / np.sqrt(4 / 3), 2))
+
+
+@pytest.mark.parametrize("counts", [(2, 2), (3, 3), (5, 5), (1, 3)])
+def test_few_replicates_raise_no_false_alarms(counts: tuple[int, int]) -> None:
+    """Of 2,000 pairs of equal models, at most the 5 % (and three standard errors) differ."""
+    rng = np.random.default_rng(0)
+    alarms = 0
+    for _ in range(2000):
+        a, b = (rng.normal(size=k).tolist() for k in counts)
+        squared, freedom = between_replicates(a, b)
+        found = interval_of(
+            "score", np.mean(a) - np.mean(b), np.sqrt(squared), 0.95, freedom=freedom
+        )
+        alarms += found.p is not None and found.p < 0.05
+    assert alarms / 2000 < 0.05 + 3 * np.sqrt(0.05 * 0.95 / 2000)
+
+
+def test_a_model_and_its_seeds_are_not_one_entry(named: Named) -> None:
+    """A run without a seed is no replicate of those that have one."""
+    comparison = compare([named("m", 1.0), named("m-seed1", 9.0, seed=1)])
+    assert len(comparison.entries) == 2
 
 
 @pytest.mark.parametrize(

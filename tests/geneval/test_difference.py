@@ -278,6 +278,16 @@ def test_very_few_samples(make_scored: MakeResult, n: int) -> None:
     assert found.problem or found.number == -1.0
 
 
+def test_no_spread_is_no_certainty(make_scored: MakeResult) -> None:
+    """8 of 8 against 8 of 8 leave a difference open; the same data twice do not."""
+    value = {"se": 0.1, "inputs": "a"}
+    one, same = (make_scored(np.ones(8), value=value) for _ in range(2))
+    other = make_scored(np.ones(8), value={**value, "inputs": "b"})
+    assert (difference(one, same, "score").se, difference(one, same, "score").p) == (0.0, 1.0)
+    found = difference(one, other, "score")
+    assert found.se == pytest.approx(0.1 * math.sqrt(2))  # from the two intervals
+
+
 # Arithmetic
 
 

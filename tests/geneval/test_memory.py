@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from geneval.engine.memory import code_digest, recall, remember, source_of
-from geneval.ledger import Ledger, file_digest
+from geneval.engine.memory import recall, remember
+from geneval.ledger import Ledger
 from geneval.value import (
     DetailTable,
     Estimate,
@@ -114,16 +113,3 @@ def test_a_damaged_memory_is_no_memory(ledger: Ledger) -> None:
     (path,) = ledger.root.rglob("*.safetensors")
     path.write_bytes(path.read_bytes()[:-8])
     assert recall(ledger, KEY) is None
-
-
-def test_source_is_the_file_that_defines() -> None:
-    """The source of a function or class is its file's digest; a built-in has none."""
-    assert source_of(_same) == file_digest(Path(__file__))
-    assert source_of(Ledger) != source_of(_same)
-    assert source_of(len) == ""
-
-
-def test_code_digest_is_one_sha256() -> None:
-    """geneval's own source has one digest in a process."""
-    assert code_digest() == code_digest()
-    assert len(bytes.fromhex(code_digest())) == 32

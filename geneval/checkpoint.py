@@ -18,6 +18,9 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
+import numpy as np
+from numpy.typing import NDArray
+
 from geneval.errors import CheckpointError, GenevalError, SampleError, UsageError, unknown
 from geneval.ledger import file_digest, walk
 from geneval.samples.arrays import from_memory
@@ -30,6 +33,7 @@ if TYPE_CHECKING:
     import torch
 
 PICKLED = (".pkl", ".pickle")
+_STEP = "step|checkpoint|ckpt|iter"  # words with the step after them
 TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
 
 
@@ -37,13 +41,16 @@ TORCH_FILES = (".pt", ".pth", ".bin", ".ckpt")
 class Generator:
     """What an adapter returns.
 
-    `generate(batch)` gets `batch.columns` with `seed` (an integer a request, below 2^63) and, when
-    `classes` are given, `label` (a class name a request). It returns images in the order of the
-    requests: a tensor [b, c, h, w] or an array [b, h, w, c], uint8 or floats in 0..1.
+    `generate(batch)` gets `batch.columns` with `seed` (an integer a request, below 2^63); when
+    `classes` are given, `label` (a class name a request); when the shape of a `latent` is given,
+    `latent` (a float32 array of that shape a request, standard normal, drawn from its seed). It
+    returns images in the order of the requests: a tensor [b, c, h, w] or an array [b, h, w, c],
+    uint8 or floats in 0..1.
     """
 
     generate: Callable[[Batch], Any]
     classes: Sequence[str] | None = None
+    latent: Sequence[int] | None = None
 
 
 Adapter = Callable[[Path, str], Generator]
@@ -83,8 +90,8 @@ class AdaptedCheckpoint:
         self.adapter = adapter
         self.device = device
         self.repeats = repeats
-        self.name = path.stem if path.is_file() else path.name
-        self.step = _number("step|checkpoint|ckpt|iter", self.name)
+        self.name = _name(path)
+        self.step = step_of(self.name)
         self.seed = _number("seed", self.name)
         self.digest = digest({"weights": _path_digest(path), "adapter": _identity(adapter)})
         self._generator: Generator | None = None
@@ -116,7 +123,8 @@ class AdaptedCheckpoint:
 
     def inputs(self, n: int, seed: int) -> SampleSet:
         """n requests, classes in turn; `repeats` of them for each request id."""
-        return RequestSet(n, seed, self.generator.classes, self.repeats)
+        made = self.generator
+        return RequestSet(n, seed, made.classes, self.repeats, made.latent)
 
     def generate(self, inputs: Batch) -> Batch:
         """The images of these requests, with the requests' own fields."""
@@ -141,7 +149,7 @@ class AdaptedCheckpoint:
 
 
 class RequestSet:
-    """Requests: an id, a seed each, and a label where the model has classes."""
+    """Requests: an id, a seed each, a label where the model has classes, a latent where it has."""
 
     requested_labels = True
     conventions: Mapping[str, str] = {}
@@ -149,9 +157,15 @@ class RequestSet:
     name = "requests"
 
     def __init__(
-        self, n: int, seed: int, classes: Sequence[str] | None = None, repeats: int = 1
+        self,
+        n: int,
+        seed: int,
+        classes: Sequence[str] | None = None,
+        repeats: int = 1,
+        latent: Sequence[int] | None = None,
     ) -> None:
         self.seed = seed
+        self._latent = None if latent is None else tuple(latent)
         self.ids: Ids = tuple(
             f"{i:08d}" + (f"-r{r:04d}" if repeats > 1 else "")
             for i in range(n)
@@ -167,14 +181,17 @@ class RequestSet:
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
-        """Seed, and label where there are classes."""
-        return {"seed": "seed", "label": "label"} if self._labels else {"seed": "seed"}
+        """Seed, label where there are classes, latent where the model takes one."""
+        fields: dict[str, FieldType] = {"seed": "seed"}
+        fields |= {"label": "label"} if self._labels else {}
+        return fields | ({"latent": "latent"} if self._latent else {})
 
     def content(self) -> Sequence[Digest]:
         """What was asked."""
+        labels = self._labels or [None] * len(self._seeds)
         return [
-            digest({"seed": seed, "label": self._labels[row] if self._labels else None})
-            for row, seed in enumerate(self._seeds)
+            digest({"seed": seed, "label": label, "latent": self._latent})
+            for seed, label in zip(self._seeds, labels, strict=True)
         ]
 
     def locate(self, sample: str) -> str:
@@ -182,17 +199,24 @@ class RequestSet:
         return f"request {sample}"
 
     def column(self, name: str) -> Sequence[Any]:
-        """Seeds or labels."""
+        """Seeds, labels or latents."""
         if name == "label" and self._labels:
             return self._labels
         if name == "seed":
             return self._seeds
+        if name == "latent" and self._latent:
+            return [latent_of(seed, self._latent) for seed in self._seeds]
         raise KeyError(name)
 
     def read(self, ids: Ids) -> Batch:
         """The requests of these ids."""
         rows = [self._rows[sample] for sample in ids]
-        return Batch(ids, {name: [self.column(name)[row] for row in rows] for name in self.fields})
+        columns: dict[str, Sequence[Any]] = {"seed": [self._seeds[row] for row in rows]}
+        if self._labels:
+            columns["label"] = [self._labels[row] for row in rows]
+        if self._latent:
+            columns["latent"] = [latent_of(seed, self._latent) for seed in columns["seed"]]
+        return Batch(ids, columns)
 
 
 class GeneratedSet:
@@ -247,6 +271,11 @@ def request_seed(seed: int, sample: str) -> int:
     """The seed of one request: 63 bits of sha256(seed, id); the id carries the repeat."""
     material = hashlib.sha256(f"{seed}\0{sample}".encode()).digest()
     return int.from_bytes(material[:8], "big") >> 1
+
+
+def latent_of(seed: int, shape: tuple[int, ...]) -> NDArray[np.float32]:
+    """The latent of a request: float32, standard normal, from NumPy's PCG64 at the seed."""
+    return np.random.default_rng(seed).standard_normal(shape, dtype=np.float32)
 
 
 def load_checkpoint(
@@ -328,7 +357,9 @@ def _target(name: str) -> tuple[ModuleType, str]:
     try:
         return importlib.import_module(module_name), function_name
     except ModuleNotFoundError as error:
-        raise UsageError(f"adapter {name}: there is no module {error.name!r}") from error
+        raise UsageError(
+            f"adapter {name}: there is no module {error.name!r} in {Path.cwd()} or installed"
+        ) from error
     except Exception as error:  # the module is the user's code
         raise CheckpointError(
             f"adapter {name}: {module_name} cannot be imported: {type(error).__name__}: {error}"
@@ -340,6 +371,20 @@ def _identity(name: str) -> Digest:
     _adapter(name)
     module, function_name = _target(name)
     return digest([f"{module.__name__}:{function_name}", module_source(module)])
+
+
+def step_of(name: str) -> int | None:
+    """The training step that a name tells: step-1000, checkpoint_2000, iter3000."""
+    return _number(_STEP, name)
+
+
+def _name(path: Path) -> str:
+    """The file's name, or that of its folder where only that one tells step or seed."""
+    own = path.stem if path.is_file() else path.name
+    folder = path.resolve().parent.name
+    tells = f"{_STEP}|seed"
+    above = _number(tells, own) is None and _number(tells, folder) is not None
+    return folder if path.is_file() and above else own
 
 
 def _number(words: str, name: str) -> int | None:

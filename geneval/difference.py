@@ -96,7 +96,8 @@ def _incomparable(a: Result, b: Result, first: Value, second: Value) -> str | No
 def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, float | None]:
     """Whether generated samples were paired, and the variance of the difference."""
     mine, theirs = a.evidence(first), b.evidence(second)
-    if not mine or set(mine) != set(theirs):
+    linear = all(e.kind != "statistics" for e in (*mine.values(), *theirs.values()))
+    if not mine or set(mine) != set(theirs) or not linear:
         return False, _from_intervals(first, second)
     declared = (
         a.document.suite.document.get("pair_by") == "id" == b.document.suite.document.get("pair_by")

@@ -15,7 +15,7 @@ import numpy as np
 
 from geneval.engine.inputs import Inputs, Scope
 from geneval.engine.memory import own_source, recall, remember
-from geneval.engine.progress import Progress
+from geneval.engine.progress import Progress, stage
 from geneval.errors import UsageError
 from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
 from geneval.ledger import Ledger
@@ -25,6 +25,7 @@ from geneval.resample import Context, lowest_hashed
 from geneval.result import MetricResult, evidence_note
 from geneval.signature import Digest, Scalar, Signature, digest
 from geneval.source import source_of, versions
+from geneval.suite import MetricEntry
 from geneval.value import (
     Estimate,
     Evidence,
@@ -64,15 +65,28 @@ class Measuring:
 
     def run(self, progress: Progress) -> tuple[MetricResult, ...]:
         """All metric results."""
-        progress.start("metrics", len(self.plan.measurements))
         results = []
-        for measurement in self.plan.measurements:
-            started = time.perf_counter()
-            results.append(self._result(measurement))
-            self.seconds[measurement.key] = time.perf_counter() - started
-            progress.advance(1, measurement.key in self.recalled)
-        progress.finish()
-        return tuple(results)
+        with stage(progress, "metrics", len(self.plan.measurements)):
+            for measurement in self.plan.measurements:
+                started = time.perf_counter()
+                results.append(self._result(measurement))
+                self.seconds[measurement.key] = time.perf_counter() - started
+                progress.advance(1, measurement.key in self.recalled)
+        return (*results, *map(self._skipped, self.plan.skipped_entries))
+
+    def _skipped(self, entry: MetricEntry) -> MetricResult:
+        """An optional metric that cannot be measured on these sets."""
+        outputs, reason = tuple(o.name for o in entry.spec.outputs), self.plan.skipped[entry.key]
+        return MetricResult(
+            key=entry.key,
+            metric=entry.metric,
+            chapter=entry.spec.chapter,
+            outputs=outputs,
+            status="skipped",
+            reason=reason,
+            values=(),
+            optional=True,
+        )
 
     def _result(self, measurement: Measurement) -> MetricResult:
         reason, values = "", list[Value]()
@@ -82,6 +96,8 @@ class Measuring:
         except Exception as error:  # a metric that crashes must not take the others with it
             reason = f"{type(error).__name__}: {error}"
         problems = [f"{value.address}: {value.problem}" for value in values if value.problem]
+        if problems and len({value.problem for value in values}) == 1:
+            problems = [str(values[0].problem)]
         spec = measurement.entry.spec
         return MetricResult(
             key=measurement.key,
@@ -184,10 +200,20 @@ class Measuring:
 
     def _earlier(self, address: str) -> tuple[Value, EvidenceByRole]:
         """A value that another metric of the suite produced, with its evidence."""
-        canonical = self.plan.book.resolve(address)
+        try:
+            canonical = self.plan.book.resolve(address)
+        except LookupError as reason:
+            raise Undefined(str(reason)) from None
         if canonical not in self._values:
-            raise Undefined(f"{canonical} was not produced")
+            raise Undefined(f"{canonical} was not measured")
         return self._values[canonical], self.evidence.get(canonical, {})
+
+    def _read_from(self, address: str) -> Value | None:
+        """The value that an address of a reader stands for, or None where there is none."""
+        try:
+            return self._earlier(address)[0]
+        except Undefined:
+            return None
 
     def _value(
         self,
@@ -222,7 +248,7 @@ class Measuring:
         fields += self._extraction(measurement)
         read = [a for need in measurement.needs.values() for a in need.of]
         if read:
-            sources = [self._values.get(self.plan.book.resolve(address)) for address in read]
+            sources = [self._read_from(address) for address in read]
             digests = [source.signature.digest if source else None for source in sources]
             fields.append(("of", digest(digests)[:16]))
         if Role.GENERATED in measurement.roles:

@@ -44,8 +44,8 @@ class Need:
 
     features, moments, logits: `role`, and the extractor of the measurement unless `extractor` names
     one; `or_moments` accepts a role that is known by its moments only. neighbours: also `k`.
-    labels: `role` and `source`. fields: `role` and `columns`. values: addresses in `of`, delivered
-    with their evidence.
+    labels: `role` and `source`, and `classes` that predictions must be able to name. fields: `role`
+    and `columns`. values: addresses in `of`, delivered with their evidence.
     """
 
     kind: Kind
@@ -56,6 +56,7 @@ class Need:
     source: LabelSource = "given"
     columns: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
+    classes: tuple[str, ...] = ()
 
     @property
     def layer(self) -> Literal["features", "logits"] | None:
@@ -82,9 +83,12 @@ def neighbours(role: str, k: int) -> Need:
     return Need("neighbours", Role(role), k=k)
 
 
-def labels(role: str, source: LabelSource) -> Need:
-    """Class labels of a role, as given with the samples or predicted by the extractor."""
-    return Need("labels", Role(role), source=source)
+def labels(role: str, source: LabelSource, classes: Sequence[str] | None = None) -> Need:
+    """Class labels of a role, as given with the samples or predicted by the extractor.
+
+    `classes` are names that the suite declares, which a predicting extractor must know.
+    """
+    return Need("labels", Role(role), source=source, classes=tuple(classes or ()))
 
 
 def fields(role: str, *columns: str) -> Need:

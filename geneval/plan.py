@@ -8,7 +8,7 @@ done with a sentence that says what to give.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from geneval.errors import UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
@@ -26,13 +26,17 @@ _GIVE = {
 
 @dataclass(frozen=True)
 class SetFacts:
-    """What the plan needs to know of a sample set, without reading a sample."""
+    """What the plan needs to know of a sample set, without reading a sample.
+
+    `groups` holds what stands in the columns by which the suite groups.
+    """
 
     name: str
     n: int
     fields: Mapping[str, FieldType]
     labels: frozenset[str] = frozenset()
     requested_labels: bool = False
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -71,16 +75,29 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Plan:
-    """Passes, then measurements in dependency order."""
+    """Passes, then measurements in dependency order.
+
+    `groups` holds the groups that each grouped measurement will have, `skipped` why an optional
+    metric of the suite cannot be measured on these sets.
+    """
 
     suite: Suite
     passes: tuple[Pass, ...]
     measurements: tuple[Measurement, ...]
+    groups: Mapping[str, frozenset[str]]
+    skipped: Mapping[str, str]
 
     @property
     def book(self) -> AddressBook:
-        """Every address the plan can produce."""
-        return AddressBook(tuple((m.key, m.entry.metric, m.outputs) for m in self.measurements))
+        """Every address of the suite, with the groups it can have."""
+        entries = (*(m.entry for m in self.measurements), *self.skipped_entries)
+        by = {entry.key: entry.by for entry in entries}
+        return AddressBook(tuple(map(_addresses, entries)), by, self.groups)
+
+    @property
+    def skipped_entries(self) -> tuple[MetricEntry, ...]:
+        """The metrics of the suite that cannot be measured."""
+        return tuple(entry for entry in self.suite.metrics if entry.key in self.skipped)
 
     @property
     def widest(self) -> dict[tuple[Role, str], int]:
@@ -109,23 +126,34 @@ def make_plan(
     extractors: Mapping[str, FeatureExtractor],
 ) -> Plan:
     """The plan; raises `UsageError` for what is impossible."""
-    measurements = []
+    measurements, skipped = [], dict[str, str]()
     for entry in suite.metrics:
         choice = entry.extractor or suite.extractor
-        needs = entry.spec.needs(entry.options)
-        measurement = Measurement(entry, needs, choice.key)
-        where = suite.at("metrics", entry.key)
-        for need in needs.values():
-            _check(need, measurement, sets, extractors, where)
-        _check_groups(measurement, sets, where)
-        measurements.append(measurement)
+        measurement = Measurement(entry, entry.spec.needs(entry.options), choice.key)
+        try:
+            for need in measurement.needs.values():
+                _check(need, measurement, sets, extractors)
+            _check_groups(measurement, sets)
+        except UsageError as error:
+            if not entry.optional:
+                raise UsageError(f"{suite.at('metrics', entry.key)}{error}") from None
+            skipped[entry.key] = str(error)
+        else:
+            measurements.append(measurement)
+    if not measurements:
+        raise UsageError(f"no metric can be measured: {next(iter(skipped.values()))}")
     ordered = _ordered(measurements)
+    groups = {
+        m.key: frozenset[str]().union(*(sets[role].groups[m.entry.by] for role in m.roles))
+        for m in ordered
+        if m.entry.by
+    }
     passes = tuple(
         Pass(role, sets[role].n, _layers(role, ordered, extractors))
         for role in Role
         if role in sets
     )
-    return Plan(suite, passes, ordered)
+    return Plan(suite, passes, ordered, groups, skipped)
 
 
 def _check(
@@ -133,31 +161,28 @@ def _check(
     measurement: Measurement,
     sets: Mapping[Role, SetFacts],
     extractors: Mapping[str, FeatureExtractor],
-    where: str,
 ) -> None:
     key = measurement.key
     if need.kind == "values":
         return
     if need.role not in sets:
-        raise UsageError(f"{where}{key} needs {need.role} samples: give {_GIVE[need.role]}")
+        raise UsageError(f"{key} needs {need.role} samples: give {_GIVE[need.role]}")
     facts = sets[need.role]
     if need.layer:
-        _check_layer(need.layer, extractors[need.extractor or measurement.extractor], key, where)
+        _check_layer(need.layer, extractors[need.extractor or measurement.extractor], key)
     if need.kind == "labels":
-        _check_labels(need, measurement, facts, extractors, where)
+        _check_labels(need, measurement, facts, extractors)
     for column in need.columns:
         if column not in facts.fields:
-            raise UsageError(
-                f"{where}{key}: {facts.name}: {unknown('field', column, facts.fields)}"
-            )
+            raise UsageError(f"{key}: {facts.name}: {unknown('field', column, facts.fields)}")
 
 
-def _check_layer(layer: LayerRole, extractor: FeatureExtractor, key: str, where: str) -> None:
+def _check_layer(layer: LayerRole, extractor: FeatureExtractor, key: str) -> None:
     if layer_of(extractor, layer) is None:
         name = extractor.identity["ext"]
         raise UsageError(
-            f"{where}{key} needs {layer}, which the extractor {name} does not have; it has "
-            f"{', '.join(extractor.layers)}"
+            f"{key} needs {layer}, which the extractor {name} does not have; it has "
+            f"{', '.join(extractor.layers)}. Leave {key} out, or mark it `optional: true`"
         )
 
 
@@ -166,22 +191,24 @@ def _check_labels(
     measurement: Measurement,
     facts: SetFacts,
     extractors: Mapping[str, FeatureExtractor],
-    where: str,
 ) -> None:
     key, extractor = measurement.key, extractors[measurement.extractor]
     if need.source == "predicted":
         if extractor.labels is None:
             name = extractor.identity["ext"]
-            raise UsageError(f"{where}{key}: the extractor {name} has no class names to predict")
+            raise UsageError(f"{key}: the extractor {name} has no class names to predict")
+        beyond = [name for name in need.classes if name not in extractor.labels.names]
+        if beyond:
+            raise UsageError(f"{key}: {unknown('class', beyond[0], extractor.labels.names)}")
         return
     if "label" not in facts.fields:
         raise UsageError(
-            f"{where}{key} needs labelled {need.role} samples, but {facts.name} has no labels "
+            f"{key} needs labelled {need.role} samples, but {facts.name} has no labels "
             "(sub-folders, a metadata file with a label column, or arr_1 of an npz)"
         )
     if need.role is Role.GENERATED and facts.requested_labels:
         raise UsageError(
-            f"{where}{key}: the labels of {facts.name} are those that were asked for; what was "
+            f"{key}: the labels of {facts.name} are those that were asked for; what was "
             "drawn needs `labels: predicted`"
         )
     predicts = any(
@@ -191,27 +218,27 @@ def _check_labels(
         strays = sorted(facts.labels - set(extractor.labels.names))
         if strays:
             raise UsageError(
-                f"{where}{key}: the label {strays[0]!r} of {facts.name} is none that the extractor "
+                f"{key}: the label {strays[0]!r} of {facts.name} is none that the extractor "
                 f"{extractor.identity['ext']} predicts ({', '.join(extractor.labels.names)})"
             )
 
 
-def _check_groups(measurement: Measurement, sets: Mapping[Role, SetFacts], where: str) -> None:
+def _check_groups(measurement: Measurement, sets: Mapping[Role, SetFacts]) -> None:
     column = measurement.entry.by
     if column is None:
         return
     if not measurement.roles:
-        raise UsageError(f"{where}{measurement.key}: by: it reads values, not samples to group")
+        raise UsageError(f"{measurement.key}: by: it reads values, not samples to group")
     for role in measurement.roles:
         columns = [name for name, kind in sets[role].fields.items() if kind != "image"]
         if column not in columns:
             reason = unknown("column", column, columns)
-            raise UsageError(f"{where}{measurement.key}: by: {sets[role].name}: {reason}")
+            raise UsageError(f"{measurement.key}: by: {sets[role].name}: {reason}")
 
 
 def _ordered(measurements: list[Measurement]) -> tuple[Measurement, ...]:
     """The measurements, each after those whose values it reads."""
-    book = AddressBook(tuple((m.key, m.entry.metric, m.outputs) for m in measurements))
+    book = AddressBook(tuple(_addresses(m.entry) for m in measurements))
     by_key = {m.key: m for m in measurements}
     ordered: dict[str, Measurement] = {}
 
@@ -227,6 +254,11 @@ def _ordered(measurements: list[Measurement]) -> tuple[Measurement, ...]:
     for measurement in measurements:
         place(measurement, ())
     return tuple(ordered.values())
+
+
+def _addresses(entry: MetricEntry) -> tuple[str, str, tuple[str, ...]]:
+    """Key, metric and outputs, from which addresses are made."""
+    return entry.key, entry.metric, tuple(output.name for output in entry.spec.outputs)
 
 
 def _source(book: AddressBook, address: str, reader: str) -> str:

@@ -21,7 +21,7 @@ import numpy as np
 from geneval.errors import UsageError
 from geneval.ledger import atomic_write
 from geneval.signature import Digest, canonical
-from geneval.value import AddressBook, Evidence, EvidenceNote, Role, Value
+from geneval.value import AddressBook, Evidence, EvidenceNote, Role, Value, parse_address, shown
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +124,9 @@ class Result:
         """The result in a run directory, or of a result.json; raises `UsageError`."""
         file = path / RESULT_FILE if path.is_dir() else path
         if not file.is_file():
-            raise UsageError(f"{path} is neither a run directory nor a result.json")
+            runs = sorted(path.glob(f"*/{RESULT_FILE}"))
+            hint = f"; it holds runs, such as {runs[-1].parent}" if runs else ""
+            raise UsageError(f"{path} is neither a run directory nor a result.json{hint}")
         try:
             content = json.loads(file.read_bytes())
             version = content.get("schema") if isinstance(content, dict) else None
@@ -162,8 +164,17 @@ class Result:
         except (LookupError, ValueError) as error:
             raise KeyError(str(error)) from None
         if canonical_address not in self.by_address:
-            raise KeyError(f"{canonical_address} was planned but not produced")
+            raise KeyError(self._absence(canonical_address))
         return self.by_address[canonical_address]
+
+    def _absence(self, address: str) -> str:
+        """Why there is no value at an address that the suite has."""
+        grouped = [a for a in self.by_address if a.startswith(f"{address}[")]
+        if grouped:
+            return f"{address} is given by group, such as {grouped[0]}"
+        key = parse_address(address)[0].split(".")[0]
+        reason = next((m.reason for m in self.document.metrics if m.key == key and m.reason), "")
+        return f"{address} was not measured" + (f": {reason}" if reason else "")
 
     def evidence(self, value: Value) -> Mapping[Role, Evidence]:
         """The evidence of one of this result's values, by role; empty when none was stored."""
@@ -171,9 +182,19 @@ class Result:
             self._evidence = self._load_evidence()
         return self._evidence.get(value.address, {})
 
+    def __repr__(self) -> str:
+        told = ", ".join(
+            f"{value.address} {'—' if value.number is None else shown(value.number)}"
+            for value in self.values()
+        )
+        return f"<Result of {self.name} under {self.document.suite.name}: {told}>"
+
     def to_pandas(self) -> pd.DataFrame:
         """One row per value; needs pandas."""
-        import pandas as pd
+        try:
+            import pandas as pd
+        except ModuleNotFoundError:
+            raise ImportError("to_pandas needs pandas: pip install pandas") from None
 
         return pd.DataFrame([_row(value) for value in self.values()])
 

@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import platform
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from geneval.checkpoint import GeneratedSet
 from geneval.engine.extract import PassWork
 from geneval.engine.inputs import Inputs
 from geneval.engine.local import run_pass
-from geneval.engine.progress import Progress, Silent
+from geneval.engine.progress import Progress, Silent, stage
 from geneval.errors import ExitCode, SampleError, UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, build_extractor
 from geneval.gate import Gate, read_gates
@@ -97,7 +97,9 @@ def prepare(
     extractors = {
         key: _built(suite, choice, device) for key, choice in chosen_extractors(suite).items()
     }
-    plan = make_plan(suite, {role: _facts(s) for role, s in limited.items()}, extractors)
+    grouped = {entry.by for entry in suite.metrics if entry.by}
+    facts = {role: _facts(samples, grouped) for role, samples in limited.items()}
+    plan = make_plan(suite, facts, extractors)
     return Job(
         suite=suite,
         plan=plan,
@@ -154,9 +156,10 @@ def execute(
         require_writable(out)
     started = time.perf_counter()
     works = works_of(job)
-    bad, passes = {}, {}
+    bad, passes = {}, dict[str, Any]()
     for one in job.plan.passes:
-        bad[one.role], passes[str(one.role)] = _extract(works[one.role], one.role, job, progress)
+        bad[one.role], took = _extract(works[one.role], one.role, job, progress)
+        passes |= {str(one.role): took} if took else {}
     with linalg.on_device(job.device):
         document, measuring = _measure(job, works, bad, progress)
     timing = {
@@ -217,6 +220,7 @@ def works_of(job: Job) -> dict[Role, PassWork]:
             backend=job.device,
             batch_size=job.suite.generate.batch_size,
             keep=job.suite.keep_samples == "all" and _generating(job.sets[one.role]),
+            decode=any(one.role in measurement.roles for measurement in job.plan.measurements),
         )
         for one in job.plan.passes
     }
@@ -224,25 +228,23 @@ def works_of(job: Job) -> dict[Role, PassWork]:
 
 def _extract(
     work: PassWork, role: Role, job: Job, progress: Progress
-) -> tuple[dict[str, str], dict[str, Any]]:
-    """Run one pass; its bad samples, and how long it took."""
+) -> tuple[dict[str, str], dict[str, Any] | None]:
+    """Run one pass; its bad samples, and how long it took, if anything needed it."""
     started, cached, bad = time.perf_counter(), 0, dict[str, str]()
-    if not (work.layers or work.keep):
-        return {}, {"samples": len(work.samples.ids), "cached": 0, "seconds": 0.0}
-    progress.start(f"{role} samples", len(work.samples.ids))
-    for report in run_pass(work, job.workers):
-        bad.update(report.bad)
-        if bad and job.suite.on_bad_sample == "fail":
-            progress.finish()
-            more = f" (and {len(bad) - 1} more so far)" if len(bad) > 1 else ""
-            first = next(iter(bad))
-            raise SampleError(
-                f"{work.samples.locate(first)} {bad[first]}{more}; "
-                "`on_bad_sample: skip` leaves such samples out"
-            )
-        cached += report.samples if report.cached else 0
-        progress.advance(report.samples, report.cached)
-    progress.finish()
+    if not (work.layers or work.keep or work.decode):
+        return {}, None
+    with stage(progress, f"{role} samples", len(work.samples.ids)):
+        for report in run_pass(work, job.workers):
+            bad.update(report.bad)
+            if bad and job.suite.on_bad_sample == "fail":
+                more = f" (and {len(bad) - 1} more so far)" if len(bad) > 1 else ""
+                first = next(iter(bad))
+                raise SampleError(
+                    f"{work.samples.locate(first)} {bad[first]}{more}; "
+                    "`on_bad_sample: skip` leaves such samples out"
+                )
+            cached += report.samples if report.cached else 0
+            progress.advance(report.samples, report.cached)
     seconds = time.perf_counter() - started
     made = len(work.samples.ids) - cached
     if made and work.extractors:
@@ -282,10 +284,15 @@ def _measure(
     return document, measuring
 
 
-def _facts(samples: SampleSet) -> SetFacts:
-    labels = frozenset(samples.column("label")) if "label" in samples.fields else frozenset()
+def _facts(samples: SampleSet, grouped: Collection[str]) -> SetFacts:
+    columns = [n for n, kind in samples.fields.items() if kind != "image" and n in grouped]
     return SetFacts(
-        samples.name, len(samples.ids), samples.fields, labels, samples.requested_labels
+        name=samples.name,
+        n=len(samples.ids),
+        fields=samples.fields,
+        labels=frozenset(samples.column("label") if "label" in samples.fields else ()),
+        requested_labels=samples.requested_labels,
+        groups={name: frozenset(map(str, samples.column(name))) for name in columns},
     )
 
 
@@ -308,9 +315,19 @@ def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -
     for entry in (measurement.entry for measurement in job.plan.measurements):
         if (entry.n or 0) > there and job.partial is None:
             found.append(f"{entry.key}: n: {entry.n} was asked for, {there} are there")
+    found += _shared(job)
     if job.partial:
         found.append(f"partial: at most {job.partial} samples a role (--limit), never gated")
     return tuple(found)
+
+
+def _shared(job: Job) -> list[str]:
+    """A caution when generated samples are themselves in the reference."""
+    if Role.REFERENCE not in job.sets:
+        return []
+    there, made = (job.sets[role].content() for role in (Role.REFERENCE, Role.GENERATED))
+    same = len(set(there).intersection(made))
+    return [f"{same} of {len(made)} generated samples are in the reference too"] if same else []
 
 
 def _not_evaluated(job: Job) -> dict[str, tuple[str, ...]]:

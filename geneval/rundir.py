@@ -110,7 +110,7 @@ def write_samples(
                 values = samples.column(name)
                 columns[name] = [str(values[row[sample]]) for sample in ids]
         evident = evidence_columns(role, ids, evidence)
-        columns |= {name: pa.array(rows, pa.float64()) for name, rows in evident.items()}
+        columns |= {name: pa.array(rows) for name, rows in evident.items()}
         tables.append(pa.table(columns))
     table = pa.concat_tables(tables, promote_options="default")
     pq.write_table(table, directory / SAMPLES_FILE, compression="zstd")
@@ -197,7 +197,8 @@ def write_kept(directory: Path, work: PassWork) -> None:
     """samples/: every generated sample as a PNG, with its label and seed in metadata.jsonl."""
     samples = work.samples
     row = rows_of(samples.ids)
-    columns = {n: samples.column(n) for n, kind in samples.fields.items() if kind != "image"}
+    kept = [name for name, kind in samples.fields.items() if kind not in ("image", "latent")]
+    columns = {name: samples.column(name) for name in kept}
     lines = []
     for sample, png in load_pngs(work):
         (directory / KEPT).mkdir(exist_ok=True)

@@ -203,9 +203,14 @@ def parse_address(text: str) -> tuple[str, dict[str, str]]:
 
 @dataclass(frozen=True)
 class AddressBook:
-    """The measurements of a suite: what an address can mean among (key, metric, outputs)."""
+    """The measurements of a suite: what an address can mean among (key, metric, outputs).
+
+    A plan also knows the column that each key is grouped `by`, if any, and the `groups` there are.
+    """
 
     entries: tuple[tuple[str, str, tuple[str, ...]], ...]
+    by: Mapping[str, str | None] = field(default_factory=dict)
+    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
 
     def resolve(self, text: str) -> str:
         """The canonical form of an address; raises `LookupError` with a sentence otherwise.
@@ -226,7 +231,23 @@ class AddressBook:
             several = ", ".join(f"{key}.{output}" for key, _, output in hits)
             raise LookupError(f"address {name!r} could mean {several}; write one of them")
         key, metric, output = hits[0]
+        self._require_group(key, name, at)
         return address_of(key, metric, output, at)
+
+    def _require_group(self, key: str, name: str, at: Mapping[str, str]) -> None:
+        """Raise `LookupError` unless the groups of an address are those the plan will make."""
+        if key not in self.by:
+            return
+        column = self.by[key]
+        if set(at) - {column}:
+            raise LookupError(f"{name} is not grouped by {min(set(at) - {column})}; see `by:`")
+        if column is None or key not in self.groups:
+            return
+        if column not in at:
+            first = min(self.groups[key], default="…")
+            raise LookupError(f"{name} is given by {column}; write {name}[{column}={first}]")
+        if at[column] not in self.groups[key]:
+            raise LookupError(unknown(column, at[column], self.groups[key]))
 
     def names(self) -> list[str]:
         """All canonical addresses without groups."""

@@ -61,6 +61,9 @@ class PlainProgress:
         cached = f", {self._cached:,} from the ledger" if self._cached else ""
         say(f"  {self._title}: {self._total:,} in {seconds:.1f} s{cached}")
 
+    def abandon(self) -> None:
+        """Nothing to take away."""
+
     def say(self, sentence: str) -> None:
         """A warning."""
         say(f"  warning: {sentence}")
@@ -90,6 +93,10 @@ class RichProgress(PlainProgress):
         """Take the bar away and leave a line."""
         self._bar.stop()
         super().finish()
+
+    def abandon(self) -> None:
+        """Take the bar away, and give the cursor back."""
+        self._bar.stop()
 
 
 def progress() -> Any:

@@ -8,7 +8,7 @@ within a shard, so the number of workers changes no batch.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from geneval.checkpoint import GeneratedSet
 from geneval.extractors.extractor import FeatureExtractor
 from geneval.ledger import SHARD_SAMPLES, Ledger, Shard
 from geneval.samples.images import decode, encode_png
@@ -27,6 +28,11 @@ from geneval.value import Ids
 
 FORMAT = 1  # of what a shard holds; part of every key
 PNG = ("samples", "png")  # the layer of the samples themselves, when they are to be kept
+READABLE = ("samples", "readable")  # an empty layer: which samples can be decoded, when none else
+_OWN: Mapping[tuple[str, str], Callable[[NDArray[np.uint8]], Any]] = {
+    PNG: encode_png,
+    READABLE: lambda image: np.empty(0),
+}
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,8 @@ class PassWork:
     """One sample set with the extractors and layers to run on it.
 
     `backend` is the kind of device, which is part of every key: the same network gives slightly
-    different numbers on different kinds.
+    different numbers on different kinds. `keep` keeps the samples themselves, `decode`
+    reads them even where no layer is wanted, to find the bad ones.
     """
 
     samples: SampleSet
@@ -44,6 +51,7 @@ class PassWork:
     backend: str = "cpu"
     batch_size: int = 256
     keep: bool = False
+    decode: bool = False
 
     @cached_property
     def shards(self) -> list[Ids]:
@@ -64,8 +72,10 @@ class PassWork:
     @property
     def rate_name(self) -> str:
         """What the speed of this pass depends on, as a name to remember it by."""
-        samples = self.samples
-        maker = type(samples.base if isinstance(samples, Subset) else samples).__name__
+        samples = self.samples.base if isinstance(self.samples, Subset) else self.samples
+        maker = type(samples).__name__
+        if isinstance(samples, GeneratedSet):
+            maker += f":{samples.checkpoint.digest[:16]}"
         return f"{maker}:{'+'.join(sorted(self.extractors))}@{self.backend}"
 
     def keys(self, shard: int) -> dict[tuple[str, str], Digest]:
@@ -91,6 +101,8 @@ class PassWork:
         }
         if self.keep:
             keys[PNG] = digest({**common, "layer": "png"})
+        if self.decode and not keys:
+            keys[READABLE] = digest({**common, "layer": "readable"})
         return keys
 
 
@@ -124,10 +136,10 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
                 for layer, values in work.extractors[name](images).items():
                     if (name, layer) in rows:
                         rows[name, layer].extend(zip(at, values, strict=True))
-            if PNG in rows:
-                rows[PNG].extend((i, encode_png(im)) for i, im in zip(at, images, strict=True))
+            for place in _OWN.keys() & rows.keys():
+                rows[place].extend((i, _OWN[place](im)) for i, im in zip(at, images, strict=True))
     for place, key in absent.items():
-        width = 0 if place == PNG else work.extractors[place[0]].layers[place[1]].width
+        width = 0 if place in (PNG, READABLE) else work.extractors[place[0]].layers[place[1]].width
         ordered = sorted(rows[place], key=lambda row: row[0])
         work.ledger.write(key, _shard(ordered, bad, place, width))
     return ShardReport(len(ids), False, _named(bad, ids))

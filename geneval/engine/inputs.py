@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from geneval.data import Features, Fields, Labels, Neighbours
-from geneval.engine.extract import PassWork, load_layer
+from geneval.engine.extract import READABLE, PassWork, load_layer
 from geneval.extractors.extractor import FeatureExtractor, layer_of
 from geneval.linalg import nearest
 from geneval.metric import Need, Undefined
@@ -69,8 +69,19 @@ class Inputs:
             for layer in layers
         }
         if not widths:
-            return work.samples.ids
+            return self._readable(role)
         return self._layer(role, *min(widths, key=lambda place: widths[place])).ids
+
+    def _readable(self, role: Role) -> Ids:
+        """Ids of the samples that can be decoded, where nothing else is known of a set."""
+        work = self._works[role]
+        if not work.decode:
+            return work.samples.ids
+        key = ("readable", role)
+        if key not in self._known:
+            self._known[key] = load_layer(work, *READABLE)[1]
+        found: Ids = self._known[key]
+        return found
 
     def unlikeness(self, role: Role, name: str, extractor: FeatureExtractor) -> str:
         """The extractor's caution about a role's samples, or ''."""

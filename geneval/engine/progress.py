@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 
@@ -17,8 +19,23 @@ class Progress(Protocol):
     def finish(self) -> None:
         """The stage is over."""
 
+    def abandon(self) -> None:
+        """The stage ended by an error."""
+
     def say(self, sentence: str) -> None:
         """Something the person should know now."""
+
+
+@contextmanager
+def stage(progress: Progress, title: str, total: int) -> Iterator[None]:
+    """A stage of a run; when it ends by an error the display ends too, without a summary."""
+    progress.start(title, total)
+    try:
+        yield
+    except BaseException:
+        progress.abandon()
+        raise
+    progress.finish()
 
 
 class Silent:
@@ -31,6 +48,9 @@ class Silent:
         """Nothing."""
 
     def finish(self) -> None:
+        """Nothing."""
+
+    def abandon(self) -> None:
         """Nothing."""
 
     def say(self, sentence: str) -> None:

@@ -15,7 +15,7 @@ from geneval.resample import lowest_hashed
 from geneval.signature import Digest, digest
 from geneval.value import Ids
 
-FieldType = Literal["image", "label", "text", "number", "seed"]
+FieldType = Literal["image", "label", "text", "number", "seed", "latent"]
 
 
 @dataclass(frozen=True)

@@ -58,7 +58,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         OutputSpec("missing", "lower", unit="classes", range=(0, None)),
     ],
     needs=lambda o: {
-        "generated": labels("generated", o.labels),
+        "generated": labels("generated", o.labels, o.classes),
         "reference": labels("reference", o.labels),
         **({"truth": labels("reference", "given")} if o.labels == "predicted" else {}),
     },

@@ -57,7 +57,8 @@ def facts(
 ) -> SetFacts:
     """What is known of a sample set."""
     named = labels if "label" in fields else frozenset[str]()
-    return SetFacts("data/images", n, fields, named, requested)
+    groups = {name: named or frozenset("ab") for name in fields if name != "image"}
+    return SetFacts("data/images", n, fields, named, requested, groups)
 
 
 BOTH = {Role.GENERATED: facts(), Role.REFERENCE: facts(n=500)}

@@ -242,8 +242,8 @@ def test_values_are_found_by_any_address(rich: Result) -> None:
     ("address", "told"),
     [
         ("recal", "did you mean 'recall'"),
-        ("fid", "fid was planned but not produced"),
-        ("fid[label=dog]", "was planned but not produced"),
+        ("fid", "fid is given by group, such as fid[label"),
+        ("fid[label=dog]", "fid[label=dog] was not measured"),
         ("fid[", "is not an address"),
     ],
 )

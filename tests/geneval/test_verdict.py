@@ -526,7 +526,7 @@ def test_a_value_with_a_problem(
 def test_a_value_that_was_not_produced(make_result: MakeResult, judged: Judged, rule: Rule) -> None:
     """A metric that crashed leaves no value: its gate is an ERROR, never skipped."""
     result = make_result([], failed={"score": "RuntimeError: broken"})
-    error(judged(result, rule, last=result), "score was planned but not produced")
+    error(judged(result, rule, last=result), "score was not measured")
 
 
 def test_a_group_that_was_not_produced(
@@ -534,7 +534,7 @@ def test_a_group_that_was_not_produced(
 ) -> None:
     """A group that no sample belongs to is not passed over."""
     result = make_result([make_value("score[label=1]", 1.0)])
-    error(judged(result, "score[label=2] >= 0"), "score[label=2] was planned but not produced")
+    error(judged(result, "score[label=2] >= 0"), "score[label=2] was not measured")
 
 
 @pytest.mark.parametrize(("n", "status"), [(49, "ERROR"), (50, "PASS"), (None, "ERROR")])

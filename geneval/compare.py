@@ -115,8 +115,10 @@ class _Group:
 
 def compare(results: Sequence[Result], against: str | None = None) -> Comparison:
     """Compare results of one suite with the entry named `against`, else with the first."""
+    once = {result.document.digest: result for result in results}
+    repeated, results = len(results) - len(once), list(once.values())
     if len(results) < 2:
-        raise UsageError("compare needs two or more results")
+        raise UsageError("compare needs two or more different results")
     suites = {result.document.suite.name for result in results}
     if len(suites) > 1:
         raise UsageError(f"results of different suites cannot be compared: {', '.join(suites)}")
@@ -131,16 +133,12 @@ def compare(results: Sequence[Result], against: str | None = None) -> Comparison
         entries=tuple(_entry(group) for group in groups),
         against=base,
         rows=tuple(_row(address, groups, base) for address in addresses),
-        notes=_notes(results),
+        notes=_notes(results, repeated),
     )
 
 
 def _grouped(results: Sequence[Result]) -> list[_Group]:
     """Results by checkpoint, replicates together, in the order given (steps ascending)."""
-    digests = [result.document.digest for result in results]
-    if len(set(digests)) < len(digests):
-        twice = next(r for r in results if digests.count(r.document.digest) > 1)
-        raise UsageError(f"the same result of {twice.name} is given twice")
     groups: dict[str, _Group] = {}
     for result in results:
         subject = result.document.subject
@@ -351,11 +349,19 @@ def _trend(groups: list[_Group], address: str, spec: OutputSpec) -> str:
     )
 
 
-def _notes(results: Sequence[Result]) -> tuple[str, ...]:
-    digests = {result.document.suite.digest for result in results}
-    if len(digests) == 1:
-        return ()
-    return ("the results come from different versions of the suite",)
+def _notes(results: Sequence[Result], repeated: int) -> tuple[str, ...]:
+    notes = []
+    if repeated:
+        notes.append(f"{repeated} of the results are the same as another and count once")
+    documents = [result.document.suite.document for result in results]
+    differing = sorted(
+        key
+        for key in set[str]().union(*documents)
+        if any(document.get(key) != documents[0].get(key) for document in documents)
+    )
+    if differing:
+        notes.append(f"the results come from suites that differ in {', '.join(differing)}")
+    return tuple(notes)
 
 
 def to_json(comparison: Comparison) -> dict[str, Any]:

@@ -44,6 +44,7 @@ class CheckpointError(GenevalError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """The sentence for a name that is not known: it offers the nearest one and lists the rest."""
     names = sorted(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f"; did you mean {near[0]!r}?" if near else ";"
+    folded = {known_name.casefold(): known_name for known_name in names}
+    near = difflib.get_close_matches(name.casefold(), folded, n=1, cutoff=0.5)
+    hint = f"; did you mean {folded[near[0]]!r}?" if near else ";"
     return f"unknown {kind} {name!r}{hint} known: {', '.join(names) or 'none'}"

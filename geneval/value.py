@@ -226,7 +226,9 @@ class AddressBook:
             if name == f"{key}.{output}" or (name == key and output == outputs[0])
         ] or [(key, metric, name) for key, metric, outputs in self.entries if name in outputs]
         if not hits:
-            raise LookupError(unknown("address", name, self.names()))
+            raise LookupError(
+                unknown("address", name, self.names() if "." in name else self._short())
+            )
         if len(hits) > 1:
             several = ", ".join(f"{key}.{output}" for key, _, output in hits)
             raise LookupError(f"address {name!r} could mean {several}; write one of them")
@@ -248,6 +250,10 @@ class AddressBook:
             raise LookupError(f"{name} is given by {column}; write {name}[{column}={first}]")
         if at[column] not in self.groups[key]:
             raise LookupError(unknown(column, at[column], self.groups[key]))
+
+    def _short(self) -> set[str]:
+        """Keys and outputs, of which an address without a dot is one."""
+        return {name for key, _, outputs in self.entries for name in (key, *outputs)}
 
     def names(self) -> list[str]:
         """All canonical addresses without groups."""

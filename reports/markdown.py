@@ -24,8 +24,7 @@ def render_run(view: RunView) -> str:
     """Verdict, gates, values and cautions of one run."""
     lines = [f"## {escape(view.title)} under {escape(view.suite)}", ""]
     lines += [
-        f"**{view.status if view.judged or view.failed else 'not judged'}** "
-        f"{escape(view.sentence)}",
+        f"**{view.status if view.judged else 'not judged'}** {escape(view.sentence)}",
         "",
     ]
     lines += [f"> {escape(caution)}" for caution in view.cautions]
@@ -34,6 +33,10 @@ def render_run(view: RunView) -> str:
         lines += ["", *table(("Status", "Gate", "What was found"), rows)]
     values = [(v.address, v.number, v.interval, v.problem or v.target, v.n) for v in view.values]
     lines += ["", *table(("Value", "Number", "Interval", "The interval is", "n"), values)]
+    lines += [
+        "",
+        *(f"- {escape(v.address)}: {escape(v.finding)}" for v in view.values if v.finding),
+    ]
     if view.failed:
         lines += ["", "### Failed and skipped", ""]
         lines += [f"- {escape(one.key)} {one.status}: {escape(one.reason)}" for one in view.failed]

@@ -145,7 +145,7 @@ def run_view(directory: Path) -> RunView:
         status=judgement.status.value,
         glyph=GLYPHS[judgement.status.value],
         sentence=judgement.sentence,
-        judged=bool(judgement.verdicts),
+        judged=bool(judgement.verdicts or judgement.failed_metrics),
         worst=worst(judgement),
         requested_labels=document.subject.kind == "checkpoint",
         gates=judgement.verdicts,
@@ -222,6 +222,9 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     yield "result digest", document.digest
     yield "suite digest", document.suite.digest
     yield "seed", str(document.suite.document.get("seed"))
+    for name in ("checkpoint", "folder"):
+        if told.get(name):
+            yield name, str(told[name])
     for name in ("device", "threads", "python", "platform"):
         yield name, str(told.get(name, ""))
     packages = told.get("packages", {})

@@ -30,7 +30,6 @@ shows the traceback of an error.
 app = typer.Typer(
     help="Evaluate generative models: numbers with intervals, a verdict, a report.",
     epilog=EXAMPLES,
-    no_args_is_help=True,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
@@ -47,6 +46,7 @@ app.command("demo")(demo.command)
 
 @app.callback(invoke_without_command=True)
 def _version(
+    context: typer.Context,
     version: bool = typer.Option(False, "--version", help="Print the version and exit."),
 ) -> None:
     if version:
@@ -54,6 +54,9 @@ def _version(
 
         print(f"geneval {__version__}")
         raise typer.Exit
+    if context.invoked_subcommand is None:
+        print(context.get_help(), file=sys.stderr)
+        raise typer.Exit(ExitCode.USAGE)
 
 
 def run_app() -> NoReturn:
@@ -96,5 +99,5 @@ def _end(sentence: str, code: ExitCode) -> NoReturn:
 
     if DEBUG in sys.argv:
         traceback.print_exc()
-    print(f"geneval: {printable(sentence)}", file=sys.stderr)
+    print(f"geneval: {printable(' '.join(sentence.split()))}", file=sys.stderr)
     sys.exit(code)

@@ -16,8 +16,9 @@ def suites(incomplete: str) -> list[str]:
 
 
 def metrics_and_suites(incomplete: str) -> list[str]:
-    """Suites and metrics."""
+    """Suites and metrics; after a comma, metrics."""
     from geneval.metric import all_metrics
 
-    names = [*suites(incomplete), *all_metrics()]
-    return sorted(name for name in names if name.startswith(incomplete))
+    before, comma, last = incomplete.rpartition(",")
+    metrics = [before + comma + name for name in all_metrics() if name.startswith(last)]
+    return sorted([*metrics, *([] if comma else suites(incomplete))])

@@ -22,6 +22,8 @@ def command(
     from geneval.cli.console import progress
     from geneval.errors import ExitCode
     from geneval.examples.digits.demo import run_demo
+    from geneval.rundir import require_writable
 
+    require_writable(out)
     as_expected = run_demo(out, progress())
     raise typer.Exit(ExitCode.PASSED if as_expected else ExitCode.FAILED)

@@ -29,6 +29,12 @@ def text(outcome: Outcome) -> str:
         n = "/".join("?" if count is None else str(count) for count in value.n.values())
         rows.append((value.address, number, bounds, n, value.problem or target))
     lines += columns(rows, "  ")
+    told = " ".join(verdict.sentence for verdict in judgement.verdicts)
+    lines += [
+        f"  note: {value.address}: {printable(value.finding)}"
+        for value in outcome.result.values()
+        if value.finding and value.finding not in told
+    ]
     verdicts = [(v.status.value, v.gate.text, v.sentence) for v in judgement.verdicts]
     width = max((len(word) for word, _, _ in verdicts), default=0)
     for word, rule, sentence in verdicts:
@@ -38,8 +44,9 @@ def text(outcome: Outcome) -> str:
             f"  {' ' * width}  {printable(sentence)}",
         ]
     for measured in document.metrics:
-        if measured.status == "failed":
-            lines.append(f"  failed: {measured.key}: {printable(measured.reason)}")
+        if measured.status != "ok":
+            reason = printable(measured.reason)
+            lines.append(f"  {measured.status}: {measured.key}: {reason}")
     if outcome.directory:
         lines.append(f"  report: {outcome.directory / 'report.html'}")
     return "\n".join(lines)

@@ -1,8 +1,9 @@
-"""The plan as text, for `--dry-run`."""
+"""The plan as content and as text, for `--dry-run`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
 
 from geneval.cli.console import columns, printable
 
@@ -11,38 +12,63 @@ if TYPE_CHECKING:
     from geneval.run import Job
 
 
-def text(job: Job) -> str:
-    """Samples, passes with expected time and disk, measurements, gates, downloads."""
+def plan(job: Job) -> dict[str, Any]:
+    """Passes with expected seconds and bytes, metrics, what is skipped, gates, downloads."""
     from geneval.run import works_of
 
-    lines = [printable(f"{job.subject.name} under {job.suite.name}, on {job.device}"), "passes"]
+    return {
+        "subject": job.subject.name,
+        "suite": job.suite.name,
+        "device": job.device,
+        "passes": [_pass(str(role), work) for role, work in works_of(job).items()],
+        "metrics": [
+            {"key": m.key, "metric": m.entry.metric, "extractor": m.extractor, "by": m.entry.by}
+            for m in job.plan.measurements
+        ],
+        "skipped": dict(job.plan.skipped),
+        "gates": [gate.text for gate in job.gates],
+        "downloads": [],
+    }
+
+
+def text(content: Mapping[str, Any]) -> str:
+    """The content of `plan` for a person."""
+    about = f"{content['subject']} under {content['suite']}, on {content['device']}"
+    lines = [printable(about), "passes"]
     rows = [("role", "samples", "extractors and layers", "to extract", "time", "disk")]
-    for role, work in works_of(job).items():
-        layers = "; ".join(f"{name}: {', '.join(ls)}" for name, ls in work.layers.items())
-        absent = _absent(work)
-        rows.append(
-            (
-                str(role),
-                f"{len(work.samples.ids):,}",
-                layers or "none",
-                f"{absent:,}",
-                _time(work, job, absent),
-                _disk(work, absent),
-            )
-        )
+    rows += [_row(one) for one in content["passes"]]
     lines += columns(rows, "  ")
     lines.append("metrics")
     lines += columns(
         [
-            (m.key, m.entry.metric, f"on {m.extractor}", f"by {m.entry.by}" if m.entry.by else "")
-            for m in job.plan.measurements
+            (m["key"], m["metric"], f"on {m['extractor']}", f"by {m['by']}" if m["by"] else "")
+            for m in content["metrics"]
         ],
         "  ",
     )
-    lines.append("gates" if job.gates else "no gates")
-    lines += [f"  {printable(gate.text)}" for gate in job.gates]
+    lines += [f"  skipped: {printable(reason)}" for reason in content["skipped"].values()]
+    lines.append("gates" if content["gates"] else "no gates")
+    lines += [f"  {printable(gate)}" for gate in content["gates"]]
     lines.append("downloads: none")
     return "\n".join(lines)
+
+
+def _pass(role: str, work: PassWork) -> dict[str, Any]:
+    absent = _absent(work)
+    rate = work.ledger.rate(work.rate_name)
+    width = sum(
+        work.extractors[name].layers[layer].width
+        for name, layers in work.layers.items()
+        for layer in layers
+    )
+    return {
+        "role": role,
+        "samples": len(work.samples.ids),
+        "layers": {name: list(layers) for name, layers in work.layers.items()},
+        "to_extract": absent,
+        "seconds": absent / rate if rate else None if absent else 0.0,
+        "bytes": 4 * width * absent,
+    }
 
 
 def _absent(work: PassWork) -> int:
@@ -54,20 +80,21 @@ def _absent(work: PassWork) -> int:
     )
 
 
-def _time(work: PassWork, job: Job, absent: int) -> str:
+def _row(one: Mapping[str, Any]) -> tuple[str, ...]:
+    layers = "; ".join(f"{name}: {', '.join(ls)}" for name, ls in one["layers"].items())
+    return (
+        one["role"],
+        f"{one['samples']:,}",
+        layers or "none",
+        f"{one['to_extract']:,}",
+        _time(one["to_extract"], one["seconds"]),
+        f"{one['bytes'] / 2**20:.1f} MiB",
+    )
+
+
+def _time(absent: int, seconds: float | None) -> str:
     if not absent:
         return "none"
-    rate = job.ledger.rate(work.rate_name)
-    if rate is None:
+    if seconds is None:
         return "unknown before a first run"
-    seconds = absent / rate
     return f"{seconds / 60:.1f} min" if seconds >= 60 else f"{seconds:.1f} s"
-
-
-def _disk(work: PassWork, absent: int) -> str:
-    width = sum(
-        work.extractors[name].layers[layer].width
-        for name, layers in work.layers.items()
-        for layer in layers
-    )
-    return f"{4 * width * absent / 2**20:.1f} MiB"

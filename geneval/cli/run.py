@@ -13,7 +13,8 @@ from geneval.cli.arguments import Cache, Device, Json, Out, Sets, Verify, Worker
 Suite = Annotated[
     str,
     typer.Argument(
-        help="A suite's name or file, or metrics: fid,kid", autocompletion=completion.suites
+        help="A suite's name or file, or metrics: fid,kid",
+        autocompletion=completion.metrics_and_suites,
     ),
 ]
 

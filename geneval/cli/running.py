@@ -69,7 +69,9 @@ def run_all(
         for subject in subjects
     ]
     if dry_run:
-        print("\n\n".join(planning.text(job) for job in jobs))
+        plans = [planning.plan(job) for job in jobs]
+        texts = "\n\n".join(planning.text(plan) for plan in plans)
+        print(json.dumps({"plans": plans}) if as_json else texts)
         return
     outcomes = [_run(job, invocation.out, as_json) for job in jobs]
     if as_json:

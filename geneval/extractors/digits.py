@@ -118,7 +118,7 @@ class Digits:
             return ""
         return (
             f"{share:.0%} of the samples are unlike the handwritten digits that the extractor "
-            "`digits` was trained on: numbers in its feature space have no meaning for them"
+            "digits was trained on: numbers in its feature space have no meaning for them"
         )
 
     @property

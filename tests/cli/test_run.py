@@ -289,22 +289,49 @@ def test_bad_samples_are_skipped_where_the_suite_says_so(
         assert result["timing"]["passes"]["generated"]["cached"] == expected_from_ledger
 
 
-def test_verify_hashes_the_data_again(
-    command: Command, digits: tuple[Split, Split], tmp_path: Path
+@pytest.fixture
+def fingerprint_of(command: Command) -> Callable[..., str]:
+    """The fingerprint that a run notes of some samples."""
+
+    def fingerprint(path: Path, *flags: str) -> str:
+        told = command("run", "fid", "--samples", path, "--reference", path, "--json", *flags)
+        result = strict_json(told.stdout)["runs"][0]["result"]
+        return str(result["sets"]["generated"]["fingerprint"])
+
+    return fingerprint
+
+
+def test_data_behind_an_unchanged_time_is_noticed(
+    digits: tuple[Split, Split], tmp_path: Path, fingerprint_of: Callable[..., str]
 ) -> None:
-    """Data changed behind an unchanged size and time is noticed by `--verify` only."""
+    """A file of the same size and modification time is another file, as after `cp -p`."""
     path = tmp_path / "images.npy"
     images = digits[1].images[:200].copy()
     long_ago = time.time() - 3600
     fingerprints = []
-    for pixel, flag in ((0, []), (255, []), (255, ["--verify"])):
+    for pixel in (0, 255):
         images[0, 0, 0] = pixel
         np.save(path, images)
         os.utime(path, (long_ago, long_ago))
-        told = command("run", "fid", "--samples", path, "--reference", path, "--json", *flag)
-        result = strict_json(told.stdout)["runs"][0]["result"]
-        fingerprints.append(result["sets"]["generated"]["fingerprint"])
-    assert fingerprints[0] == fingerprints[1] != fingerprints[2]
+        fingerprints.append(fingerprint_of(path))
+    assert fingerprints[0] != fingerprints[1]
+
+
+def test_verify_hashes_the_data_again(
+    digits: tuple[Split, Split], tmp_path: Path, cache: Path, fingerprint_of: Callable[..., str]
+) -> None:
+    """What the manifest remembers of unchanged files is believed, but not with `--verify`."""
+    path = tmp_path / "images.npy"
+    np.save(path, digits[1].images[:200])
+    long_ago = time.time() - 3600
+    os.utime(path, (long_ago, long_ago))
+    honest = fingerprint_of(path)
+    (manifest,) = cache.glob("manifests/*.json")
+    content = json.loads(manifest.read_bytes())
+    content[str(path.resolve())]["digests"][0] = "0" * 64
+    manifest.write_text(json.dumps(content))
+    assert fingerprint_of(path) != honest
+    assert fingerprint_of(path, "--verify") == honest
 
 
 def test_cache_option_wins_over_the_environment(

@@ -19,7 +19,7 @@ from geneval.examples.digits.demo import FOLDER
 from geneval.ledger import Ledger
 from geneval.metric import all_metrics
 from geneval.reports.write import RUN_WRITERS
-from geneval.result import Result
+from geneval.result import Result, Subject
 from geneval.run import Job, Outcome, execute, resolve_device
 from geneval.samples.arrays import ArraySet
 from geneval.suite import load_suite
@@ -151,7 +151,7 @@ def test_runs_of_the_same_second_get_names_of_their_own(job: Open, tmp_path: Pat
 )
 def test_subject_name_is_no_path(job: Open, tmp_path: Path, name: str, folder: str) -> None:
     """Whatever a subject is called, its runs lie in one folder of their own below the suite."""
-    directory = execute(job(name=name), tmp_path).directory
+    directory = execute(job(subject=Subject(name, "samples")), tmp_path).directory
     assert directory is not None
     assert directory.parent == tmp_path / "ad-hoc" / folder
 

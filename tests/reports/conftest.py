@@ -26,7 +26,7 @@ from geneval.examples.digits.data import Split
 from geneval.examples.digits.demo import FOLDER
 from geneval.ledger import Ledger
 from geneval.reports.write import RUN_WRITERS, write_comparison
-from geneval.result import Result
+from geneval.result import Result, Subject
 from geneval.run import execute
 from geneval.suite import load_suite
 
@@ -168,7 +168,7 @@ def hostile_runs(
             Ledger(place / "cache"),
             samples=folders[0],
             reference=folders[1],
-            name=f"{PAYLOADS[i]} {PAYLOADS[2]}",
+            subject=Subject(f"{PAYLOADS[i]} {PAYLOADS[2]}", "samples"),
             origin={"command": f"geneval run '{' '.join(PAYLOADS)}'"},
         )
         directory = execute(job, place / "runs", RUN_WRITERS).directory

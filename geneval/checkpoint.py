@@ -188,7 +188,7 @@ class RequestSet:
 
     def content(self) -> Sequence[Digest]:
         """What was asked."""
-        labels = self._labels or [None] * len(self._seeds)
+        labels: Sequence[str | None] = self._labels or [None] * len(self._seeds)
         return [
             digest({"seed": seed, "label": label, "latent": self._latent})
             for seed, label in zip(self._seeds, labels, strict=True)

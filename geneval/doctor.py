@@ -44,7 +44,7 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Everything worth knowing before a first run."""
-    return [*_software(), *_devices(), *_weights(), *_plugins(), _cache()]
+    return [*_software(), *_devices(), *_weights(), _batches(), *_plugins(), _cache()]
 
 
 def _software() -> Iterator[Finding]:
@@ -83,6 +83,19 @@ def _weights() -> Iterator[Finding]:
         yield Finding("weights of digits", True, f"embedded, held-out accuracy {facts['accuracy']}")
     except (OSError, KeyError, ValueError) as error:
         yield Finding("weights of digits", False, str(error), "install geneval again")
+
+
+def _batches() -> Finding:
+    """How much a feature changes when its image is extracted alone instead of among 64."""
+    import numpy as np
+
+    extract = Digits(EMBEDDED, "cpu")
+    images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
+    together = extract(images)["features"]
+    alone = np.concatenate([extract(images[i : i + 1])["features"] for i in range(len(images))])
+    change = float(np.abs(together - alone).max() / np.abs(together).max())
+    found = f"batch size changes a feature by at most {change:.1g} of the largest (digits, cpu)"
+    return Finding("rounding", change < 1e-4, found, "report it: this is more than rounding")
 
 
 def _plugins() -> Iterator[Finding]:

@@ -77,12 +77,12 @@ class Gaussian:
         if self.thin is not None:
             return self.thin
         dense = _present(self.dense)
-        triangle, failed = torch.linalg.cholesky_ex(dense)
-        if not failed:
-            return triangle
-        values, vectors = torch.linalg.eigh(dense)
-        keep = values > _noise(values)
-        factor: torch.Tensor = vectors[:, keep] * values[keep].sqrt()
+        factor: torch.Tensor
+        factor, failed = torch.linalg.cholesky_ex(dense)
+        if failed:
+            values, vectors = torch.linalg.eigh(dense)
+            keep = values > _noise(values)
+            factor = vectors[:, keep] * values[keep].sqrt()
         return factor
 
 

@@ -186,6 +186,20 @@ def _in_range(estimate: Estimate, spec: OutputSpec) -> Estimate:
     return Estimate(output=estimate.output, problem=problem, n=estimate.n, at=estimate.at)
 
 
+def _require_fed(name: str, compute: Compute, needs: Callable[[Any], Mapping[str, Need]]) -> None:
+    """Raise `ValueError` unless the needs, under default options, are what the function takes."""
+    options = SimpleNamespace(**{option.name: option.default for option in declared(compute)})
+    given = set(needs(options))
+    takes = {
+        parameter.name: parameter.default is parameter.empty
+        for parameter in inspect.signature(compute).parameters.values()
+        if parameter.kind is not parameter.KEYWORD_ONLY and parameter.name != "context"
+    }
+    wrong = given ^ {one for one, required in takes.items() if required or one in given}
+    if wrong:
+        raise ValueError(f"metric {name!r}: needs and parameters differ in {', '.join(wrong)}")
+
+
 _registry: dict[str, MetricSpec] = {}
 
 
@@ -211,6 +225,7 @@ def metric(
             raise ValueError(f"metric {name!r}: the output that bears its name must be the first")
         if name in _registry and _registry[name].compute.__module__ != compute.__module__:
             raise ValueError(f"metric {name!r} is registered by two modules")
+        _require_fed(name, compute, needs)
         _registry[name] = MetricSpec(
             name=name,
             version=version,

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geneval.engine.extract import PassWork, chunks, load_pngs
 from geneval.errors import UsageError
@@ -142,11 +143,11 @@ def write_media(
 class _Picture:
     """A thumbnail of a sample, with the size of the sample itself."""
 
+    data: bytes
     id: str
     extension: str
     width: int
     height: int
-    data: bytes
 
 
 def _galleries(document: Document, role: Role) -> set[str]:
@@ -174,16 +175,16 @@ def _pictures(work: PassWork, ids: Ids) -> list[_Picture]:
         data, ends = stored.arrays["data"].tobytes(), np.cumsum(stored.arrays["sizes"])
         starts = ends - stored.arrays["sizes"]
         parts = (data[start:end] for start, end in zip(starts, ends, strict=True))
-        facts = stored.facts["pictures"]
-        return [_Picture(*fact, part) for fact, part in zip(facts, parts, strict=True)]
+        known = stored.facts["pictures"]
+        return [_Picture(part, *fact) for fact, part in zip(known, parts, strict=True)]
     pictures = []
     for chunk in chunks(ids, work.batch_size):
         batch = samples.read(chunk)
         for sample, image in zip(batch.ids, batch.columns["image"], strict=True):
             picture, extension = thumbnail(image, THUMBNAIL)
             height, width = image.shape[:2]
-            pictures.append(_Picture(sample, extension, width, height, picture))
-    arrays = {
+            pictures.append(_Picture(picture, sample, extension, width, height))
+    arrays: dict[str, NDArray[Any]] = {
         "data": np.frombuffer(b"".join(one.data for one in pictures), dtype=np.uint8),
         "sizes": np.array([len(one.data) for one in pictures], dtype=np.int64),
     }

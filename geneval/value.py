@@ -13,7 +13,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,6 +95,10 @@ class OutputSpec:
     unit: str = ""
     range: tuple[float | None, float | None] = (None, None)
     compared_by: str = ""
+
+    def __post_init__(self) -> None:
+        if self.direction not in get_args(Direction):
+            raise ValueError(f"direction {self.direction!r} is none of {get_args(Direction)}")
 
     def __contains__(self, number: float) -> bool:
         low, high = self.range

@@ -35,7 +35,9 @@ def text(content: Mapping[str, Any]) -> str:
     """The content of `plan` for a person."""
     about = f"{content['subject']} under {content['suite']}, on {content['device']}"
     lines = [printable(about), "passes"]
-    rows = [("role", "samples", "extractors and layers", "to extract", "time", "disk")]
+    rows: list[tuple[str, ...]] = [
+        ("role", "samples", "extractors and layers", "to extract", "time", "disk")
+    ]
     rows += [_row(one) for one in content["passes"]]
     lines += columns(rows, "  ")
     lines.append("metrics")

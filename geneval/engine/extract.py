@@ -178,7 +178,7 @@ def _stored(work: PassWork, shard: int, place: tuple[str, str]) -> Shard:
 
 def _read_ahead(samples: SampleSet, ids: Ids, size: int) -> Iterator[Batch]:
     """Batches in order, the next one being read while the caller works on this one."""
-    ahead = None
+    ahead: _Reading | None = None
     for chunk in chunks(ids, size):
         batch = ahead.result() if ahead else None
         ahead = _Reading(samples, chunk)  # one at a time: a generator need not bear two callers

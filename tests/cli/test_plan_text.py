@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -146,3 +147,16 @@ def test_hostile_file_name_is_spelled_out(
     assert told.returncode == 0
     assert not {"\x1b", "\u202e"} & set(told.stdout + told.stderr)
     assert told.stdout.splitlines()[1] == "passes"
+
+
+def test_the_plan_as_json(command: Command, digit_files: tuple[Path, Path]) -> None:
+    """`--dry-run --json` prints the same plan for programs, and nothing is run."""
+    words = ("run", "fid,precision_recall", "--samples", digit_files[0], "--reference")
+    told = command(*words, digit_files[1], "--dry-run", "--json")
+    (plan,) = json.loads(told.stdout)["plans"]
+    assert {one["role"]: one["samples"] for one in plan["passes"]} == {
+        "generated": 1197,
+        "reference": 600,
+    }
+    assert [one["key"] for one in plan["metrics"]] == ["fid", "precision_recall"]
+    assert not Path("runs").exists()

@@ -13,6 +13,7 @@ from subprocess import CompletedProcess
 import pytest
 
 from geneval.examples.digits.demo import FOLDER
+from geneval.extractors.digits import EMBEDDED
 from geneval.result import Result
 
 Command = Callable[..., CompletedProcess[str]]
@@ -148,3 +149,60 @@ def test_text_output_names_values_and_report(command: Command, kept: Path) -> No
     assert lines[0] == "step-004000 under ad-hoc: not judged (no gates)"
     assert [line.split()[0] for line in lines[1:4]] == ["value", "fid", "fid.debiased"]
     assert lines[-1].startswith("  report: runs/ad-hoc/step-004000/")
+
+
+def test_a_partial_run_stays_partial(
+    command: Command, digit_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """What `--limit` cut short is never gated, however often it is scored."""
+    words = ("run", "digits", "--checkpoint", FOLDER / "step-004000.safetensors", "--limit", 120)
+    more = ("--reference", digit_files[1], "--set", "metrics.kid.subset_size=50", "--json")
+    told = command(*words, *more, "--set", "keep_samples=all")
+    directory = json.loads(told.stdout)["runs"][0]["directory"]
+    again = command("score", directory)
+    assert (told.returncode, again.returncode) == (3, 3)
+    assert again.stdout.count("the run is partial (--limit 120) and is never gated") == 3
+
+
+def test_another_reference_at_the_same_path_is_refused(
+    command: Command, digit_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """The run's own reference is known by what it holds; other data there is not taken for it."""
+    shutil.copy(digit_files[1], "data.npz")
+    words = ("run", "fid", "--adapter", "digits", "--set", "generate.n=60", "--json")
+    more = ("--checkpoint", FOLDER / "step-004000.safetensors", "--reference", "data.npz")
+    told = command(*words, *more, "--set", "keep_samples=all")
+    directory = Path(json.loads(told.stdout)["runs"][0]["directory"]).resolve()
+    (tmp_path / "elsewhere").mkdir()
+    os.chdir(tmp_path / "elsewhere")
+    assert command("score", directory).returncode == 0  # a relative path is of the run's folder
+    shutil.copy(digit_files[0], directory.parents[3] / "data.npz")
+    refused = command("score", directory)
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert "is not the reference of that run any more; give --reference PATH" in refused.stderr
+    given = command("score", directory, "--reference", digit_files[0])
+    assert given.returncode == 0
+
+
+def test_weights_and_baselines_of_the_run_are_found_again(
+    command: Command, digit_files: tuple[Path, Path], tmp_path: Path
+) -> None:
+    """Paths are no part of a suite's document; the run's provenance has them."""
+    Path("mine.safetensors").write_bytes(EMBEDDED.read_bytes())
+    words = ("run", "--adapter", "digits", "--checkpoint", FOLDER / "step-004000.safetensors")
+    more = ("--reference", digit_files[1], "--json", "--set", "generate.n=60")
+    base = command(words[0], "fid", *words[1:], *more)
+    baseline = json.loads(base.stdout)["runs"][0]["directory"]
+    Path("mine.yaml").write_text(
+        "version: 1\nname: mine\nkeep_samples: all\nweights: {digits: mine.safetensors}\n"
+        f"baselines: {{last: {baseline}}}\nmetrics: [fid]\n"
+        "gates: [{value: fid, no_worse_than: last, margin: 100}]\n"
+    )
+    told = command(words[0], "mine.yaml", *words[1:], *more)
+    assert told.returncode == 0, told.stderr + told.stdout
+    directory = Path(json.loads(told.stdout)["runs"][0]["directory"]).resolve()
+    os.chdir("/")
+    again = command("score", directory, "--out", tmp_path / "again", "--json")
+    assert again.returncode == 0, again.stderr
+    Path(tmp_path / "mine.safetensors").unlink()
+    assert "mine.safetensors" in command("score", directory).stderr

@@ -23,6 +23,7 @@ from geneval.checkpoint import (
     GeneratedSet,
     RequestSet,
     known_adapters,
+    latent_of,
     load_checkpoint,
     load_into,
     load_tensors,
@@ -497,3 +498,56 @@ def test_load_into_fills_the_model(tmp_path: Path) -> None:
     save_file(source.state_dict(), tmp_path / "model.safetensors")
     load_into(target, tmp_path / "model.safetensors")
     assert torch.equal(target(torch.ones(1, 3)), source(torch.ones(1, 3)))
+
+
+def test_latents_follow_the_seeds() -> None:
+    """A latent is drawn from its request's own seed, so no batch and no neighbour changes it."""
+    requests = RequestSet(6, 0, ("ant", "bee"), latent=(4, 2))
+    assert requests.fields["latent"] == "latent"
+    whole = requests.read(requests.ids).columns["latent"]
+    alone = [requests.read((sample,)).columns["latent"][0] for sample in requests.ids]
+    assert np.array_equal(whole, alone)
+    assert np.array_equal(whole, requests.column("latent"))
+    assert np.array_equal(whole[3], latent_of(requests.column("seed")[3], (4, 2)))
+    assert whole[0].dtype == np.float32
+    many = np.stack(RequestSet(2000, 0, latent=(4,)).column("latent"))
+    assert abs(many.mean()) < 4 / np.sqrt(8000)  # four standard errors
+    assert many.std() == pytest.approx(1, abs=4 / np.sqrt(16000))
+
+
+def test_an_adapter_gets_the_latents_it_asks_for(write: Write, weights: Path) -> None:
+    """`Generator(latent=…)` puts latents into every batch, and other latents are other samples."""
+    for name, shape in (("small", "(4, 4)"), ("large", "(4, 8)")):
+        write(
+            name,
+            f"""
+    import numpy as np
+    from geneval.checkpoint import Generator
+
+    def load(path, device):
+        return Generator(lambda b: np.abs(np.tanh(np.stack(b.columns["latent"]))), latent={shape})
+""",
+        )
+    small, large = (load_checkpoint(weights, f"{name}:load") for name in ("small", "large"))
+    made = GeneratedSet(small, small.inputs(5, seed=0))
+    assert np.stack(made.read(made.ids).columns["image"]).shape == (5, 4, 4, 3)
+    others = GeneratedSet(large, large.inputs(5, seed=0))
+    assert not set(made.content()) & set(others.content())
+
+
+@pytest.mark.parametrize(
+    ("path", "name", "step"),
+    [
+        ("step-1000/model.safetensors", "step-1000", 1000),
+        ("step-1000/model-step-20.safetensors", "model-step-20", 20),
+        ("weights/model.safetensors", "model", None),
+    ],
+)
+def test_a_folder_may_tell_the_step(
+    write: Write, tmp_path: Path, path: str, name: str, step: int | None
+) -> None:
+    """`step-1000/model.safetensors` is called by its folder, which is what tells it apart."""
+    write("toy", ADAPTER)
+    (tmp_path / path).parent.mkdir()
+    checkpoint = load_checkpoint(_weights(tmp_path / path, 0), "toy:load")
+    assert (checkpoint.name, checkpoint.step) == (name, step)

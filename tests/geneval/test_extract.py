@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,15 +15,16 @@ from PIL import Image
 
 from geneval.engine.extract import PassWork, extract_shard, load_layer, load_pngs
 from geneval.engine.local import run_pass
+from geneval.errors import SampleError
 from geneval.examples.digits.data import Split
 from geneval.extractors.digits import digits as digits_extractor
 from geneval.extractors.extractor import FeatureExtractor, Layer
 from geneval.extractors.pixels import Pixels
 from geneval.ledger import Ledger
-from geneval.samples.arrays import from_memory
+from geneval.samples.arrays import ArraySet, from_memory, read_array_file
 from geneval.samples.folder import FolderSet
 from geneval.samples.images import decode
-from geneval.samples.sampleset import SampleSet, Subset
+from geneval.samples.sampleset import Batch, SampleSet, Subset
 
 
 class Counting:
@@ -303,3 +305,77 @@ def test_a_subset_has_the_rows_of_its_samples(ledger: Ledger) -> None:
     rows, ids = load_layer(work, "counting", "mean")
     assert ids == Subset.lowest(samples, 50).ids
     assert rows[:, 0].tolist() == [float(sample) for sample in ids]
+
+
+def test_batches_are_read_one_at_a_time(ledger: Ledger) -> None:
+    """The next batch is read while this one is worked on, but never two at once."""
+    running, most = 0, 0
+
+    class Slow(ArraySet):
+        def read(self, ids: tuple[str, ...]) -> Batch:
+            nonlocal running, most
+            running += 1
+            most = max(most, running)
+            time.sleep(0.01)
+            batch = super().read(ids)
+            running -= 1
+            return batch
+
+    _run(_work(Slow(_greys(60)), ledger, Counting(), batch_size=5))
+    assert most == 1
+
+
+def test_a_file_that_changes_while_it_is_read_is_an_error(tmp_path: Path, ledger: Ledger) -> None:
+    """The pixels of another file must not be kept under the digest of the first."""
+    samples = FolderSet(_folder(tmp_path / "a", 3), ledger)
+    samples.content()
+    _write(tmp_path / "a" / "00001.png", 200)
+    with pytest.raises(SampleError, match=r"00001.png changed while it was read"):
+        _run(_work(samples, ledger, Counting()))
+    assert not _shard_files(ledger)
+
+
+def test_a_disk_that_fails_once_leaves_nothing_behind(
+    tmp_path: Path, ledger: Ledger, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An error of reading a file that was fine is not remembered as a bad sample."""
+    samples = FolderSet(_folder(tmp_path / "a", 3), ledger)
+    samples.content()
+    with monkeypatch.context() as broken:
+
+        def stale(path: Path) -> bytes:
+            raise OSError(116, "Stale file handle")
+
+        broken.setattr(Path, "read_bytes", stale)
+        with pytest.raises(SampleError, match="changed while it was read"):
+            _run(_work(samples, ledger, Counting()))
+    assert _bad(_work(FolderSet(tmp_path / "a", ledger), ledger, Counting())) == {}
+
+
+def test_an_array_file_that_changes_is_an_error(tmp_path: Path, ledger: Ledger) -> None:
+    """A mapped file that was replaced or written to is noticed by the next batch."""
+    path = tmp_path / "a.npy"
+    np.save(path, _greys(10))
+    samples = read_array_file(path, ledger)
+    samples.content()
+    np.save(path, _greys(10) + 1)
+    with pytest.raises(SampleError, match="changed while it was read"):
+        _run(_work(samples, ledger, Counting()))
+
+
+def test_samples_are_decoded_where_no_layer_is_wanted(tmp_path: Path, ledger: Ledger) -> None:
+    """Bad samples are found also when nothing but their labels is read."""
+    folder = FolderSet(_folder(tmp_path, 4, broken=[2]), ledger)
+    assert set(_bad(PassWork(folder, {}, {}, ledger, decode=True))) == {"00002"}
+    assert _run(PassWork(folder, {}, {}, ledger, decode=True)) == [True]
+
+
+def test_keys_follow_device_and_libraries(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Pictures and features of another kind of device, or library, are others."""
+    work = replace(_work(from_memory(_greys(3)), ledger, Counting()), keep=True)
+    other = replace(work, backend="cuda")
+    for place, key in work.keys(0).items():
+        assert key != other.keys(0)[place]
+    before = work.keys(0)
+    monkeypatch.setattr("geneval.engine.extract.versions", lambda *names: {"torch": "99"})
+    assert not set(before.values()) & set(work.keys(0).values())

@@ -5,17 +5,23 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from PIL import Image
 
 from geneval.data import Features, Labels
+from geneval.errors import UsageError
+from geneval.evaluator import open_job
+from geneval.ledger import Ledger
 from geneval.metric import MetricSpec, Undefined, features, labels, neighbours, values
 from geneval.resample import Context, lowest_hashed
 from geneval.result import MetricResult, to_json
-from geneval.run import Outcome
+from geneval.run import Outcome, execute
+from geneval.suite import load_suite
 from geneval.value import DetailTable, Estimate, Evidence, OutputSpec, Role, Value
 
 Run = Callable[..., Outcome]
@@ -493,3 +499,62 @@ def test_order_and_context_reach_the_metric(
     )
     run_suite(PIXELS + "seed: 11\nconfidence: 0.9\nmetrics: [spy]", images[0])
     assert seen == {"ids": ids(90), "near": ids(90), "k": 4, "context": Context(11, 0.9)}
+
+
+def test_groups_that_change_are_measured_again(
+    ledger: Ledger, brightness: MetricSpec, tmp_path: Path, images: tuple[Images, Images]
+) -> None:
+    """Who is in a group is part of what a value follows from, not only the group's name."""
+    for i, image in enumerate(images[0]):
+        Image.fromarray(image).save(tmp_path / f"{i:03d}.png")
+
+    def measured(groups: str) -> list[float | None]:
+        rows = [f"{i:03d}.png,{groups[i % 2]}" for i in range(len(images[0]))]
+        (tmp_path / "metadata.csv").write_text("\n".join(["file_name,style", *rows]))
+        suite = load_suite("brightness", ["metrics.brightness.by=style", "extractor=pixels"])
+        result = execute(open_job(suite, ledger, samples=tmp_path)).result
+        return [result[f"brightness[style={group}]"].number for group in "ab"]
+
+    assert measured("ab") == measured("ba")[::-1]
+
+
+def test_readable_samples_are_part_of_a_key(
+    ledger: Ledger, brightness: MetricSpec, tmp_path: Path, images: tuple[Images, Images]
+) -> None:
+    """n counts the samples that could be read, in the first run and in every other."""
+    for label in "ab":
+        (tmp_path / label).mkdir()
+    for i, image in enumerate(images[0]):
+        Image.fromarray(image).save(tmp_path / "ab"[i % 2] / f"{i:03d}.png")
+    (tmp_path / "a" / "000.png").write_bytes(b"broken")
+    for metrics in ("class_balance", "class_balance,brightness"):
+        suite = load_suite(metrics, ["on_bad_sample=skip", "extractor=pixels"])
+        outcome = execute(open_job(suite, ledger, samples=tmp_path, reference=tmp_path))
+        assert outcome.result["class_balance"].n[Role.GENERATED] == len(images[0]) - 1
+
+
+def test_a_full_disk_costs_no_value(
+    run_suite: Run,
+    brightness: MetricSpec,
+    images: tuple[Images, Images],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """An estimate that cannot be stored is still the estimate."""
+
+    def full(*arguments: object) -> None:
+        raise UsageError("the ledger cannot be written: No space left on device")
+
+    monkeypatch.setattr("geneval.measure.remember", full)
+    assert run_suite(PIXELS + "metrics: [brightness]", images[0]).result["brightness"].number
+
+
+def test_a_skipped_metric_is_told(run_suite: Run, images: tuple[Images, Images]) -> None:
+    """An optional metric without its inputs stands in the result with the reason, and passes."""
+    text = PIXELS + "metrics: [fid, {inception_score: {optional: true}}]"
+    outcome = run_suite(text, images[0], images[1])
+    found = by_key(outcome)["inception_score"]
+    assert (found.status, found.values) == ("skipped", ())
+    assert "needs logits" in found.reason
+    assert outcome.exit_code == 0
+    with pytest.raises(KeyError, match="was not measured: inception_score needs logits"):
+        outcome.result["inception_score"]

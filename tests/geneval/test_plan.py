@@ -150,7 +150,7 @@ def test_chosen_extractors(write: Write) -> None:
 
 def test_a_metric_may_name_its_extractor(write: Write, register: Register) -> None:
     """A need that names an extractor of its own gets it without the suite naming it too."""
-    register("own", lambda: [], needs=lambda o: {"x": features("generated", extractor="pixels")})
+    register("own", lambda x: [], needs=lambda o: {"x": features("generated", extractor="pixels")})
     suite = load_suite(str(write("version: 1\nmetrics: [own]\n")))
     chosen = chosen_extractors(suite)
     assert "pixels" in chosen
@@ -187,7 +187,7 @@ def test_a_missing_set_is_told_with_its_option(
 
 def test_a_missing_train_set(plan: Planned, register: Register) -> None:
     """The training set is asked for by its own option."""
-    register("memorised", lambda: [], needs=lambda o: {"x": features("train")})
+    register("memorised", lambda x: [], needs=lambda o: {"x": features("train")})
     with pytest.raises(UsageError, match="needs train samples: give --train PATH"):
         plan("[memorised]")
 
@@ -257,7 +257,7 @@ def test_predicted_labels_in_a_foreign_tongue(plan: Planned) -> None:
 
 def test_a_field_that_is_not_there(plan: Planned, register: Register) -> None:
     """A metric on plain columns is refused when a set lacks one, with the nearest there is."""
-    register("styled", lambda: [], needs=lambda o: {"x": fields("reference", "styl")})
+    register("styled", lambda x: [], needs=lambda o: {"x": fields("reference", "styl")})
     with pytest.raises(UsageError, match=r"data/images: unknown field 'styl'.*mean 'style'"):
         plan("[styled]")
 
@@ -279,7 +279,7 @@ def test_groups_are_not_by_image(plan: Planned) -> None:
 
 def test_groups_of_a_metric_that_reads_no_samples(plan: Planned, register: Register) -> None:
     """`by` cannot group a metric that reads only other values; silence would measure nothing."""
-    register("ratio", lambda: [], needs=lambda o: {"x": values("fid")})
+    register("ratio", lambda x: [], needs=lambda o: {"x": values("fid")})
     with pytest.raises(UsageError, match="by"):
         plan("[fid, {ratio: {by: label}}]")
 
@@ -291,7 +291,7 @@ def declare(register: Register, name: str, *reads: str) -> None:
     """Register a metric that reads other metrics' values."""
     register(
         name,
-        lambda: [],
+        lambda x: [],
         needs=lambda o: {"x": values(*reads)} if reads else {"x": features("generated")},
         outputs=[OutputSpec("score", "higher")],
     )
@@ -335,7 +335,7 @@ def test_roles_of_a_measurement(plan: Planned, register: Register) -> None:
     """A measurement reads the roles of its needs, in the order of roles; values are no role."""
     register(
         "mixed",
-        lambda: [],
+        lambda a, b, c: [],
         needs=lambda o: {
             "b": neighbours("reference", 2),
             "a": labels("generated", "given"),
@@ -351,3 +351,42 @@ def test_the_plan_is_a_pure_function(plan: Planned) -> None:
     """The same suite and facts make the same plan."""
     text = "[kid, fid, {class_balance: {labels: predicted}}]"
     assert plan(text) == plan(text)
+
+
+def test_an_optional_metric_that_cannot_be_measured_is_skipped(plan: Planned) -> None:
+    """Without `optional` it is an error; with it the others are measured and the reason is kept."""
+    with pytest.raises(UsageError, match="inception_score needs logits"):
+        plan("[fid, {inception_score: {extractor: pixels}}]")
+    made = plan("[fid, {inception_score: {extractor: pixels, optional: true}}]")
+    assert [m.key for m in made.measurements] == ["fid"]
+    assert "needs logits" in made.skipped["inception_score"]
+    assert made.book.resolve("inception_score") == "inception_score"
+
+
+def test_nothing_but_skipped_metrics_is_an_error(plan: Planned) -> None:
+    """A run that could measure nothing at all is not started."""
+    with pytest.raises(UsageError, match="no metric can be measured: inception_score needs"):
+        plan("[{inception_score: {extractor: pixels, optional: true}}]")
+
+
+def test_declared_classes_must_be_predictable(plan: Planned) -> None:
+    """A declared class that the classifier cannot name would always be missing."""
+    with pytest.raises(UsageError, match="unknown class 'cat'"):
+        plan("[{class_balance: {labels: predicted, classes: [cat]}}]")
+
+
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("recall", "recall is given by label; write recall\\[label=0\\]"),
+        ("recall[label=77]", "unknown label '77'"),
+        ("recall[style=a]", "recall is not grouped by style"),
+        ("fid[label=3]", "fid is not grouped by label"),
+    ],
+)
+def test_addresses_that_the_plan_cannot_produce(plan: Planned, address: str, told: str) -> None:
+    """A gate on a group that will not be there is refused before any work."""
+    book = plan("[fid, {precision_recall: {by: label}}]").book
+    with pytest.raises(LookupError, match=told):
+        book.resolve(address)
+    assert book.resolve("recall[label=3]") == "precision_recall.recall[label=3]"

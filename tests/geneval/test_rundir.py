@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
+from geneval.checkpoint import AdaptedCheckpoint, GeneratedSet, Generator
 from geneval.errors import UsageError
 from geneval.evaluator import open_job
 from geneval.examples.digits.data import Split
@@ -23,10 +24,11 @@ from geneval.ledger import Ledger
 from geneval.reports.write import RUN_WRITERS
 from geneval.result import Result, result_schema
 from geneval.run import execute
-from geneval.rundir import GRID, THUMBNAIL, grid_ids, new_run_directory
-from geneval.samples.arrays import ArraySet
+from geneval.rundir import GRID, THUMBNAIL, grid_ids, new_run_directory, write_samples
+from geneval.samples.arrays import ArraySet, from_memory
+from geneval.samples.sampleset import Batch
 from geneval.suite import load_suite
-from geneval.value import Role
+from geneval.value import Evidence, Role
 from geneval.verdict import load_judgement
 
 SCHEMA_FILE = Path(__file__).parents[2] / "docs" / "result.schema.json"
@@ -308,3 +310,45 @@ def test_place_that_cannot_be_written(tmp_path: Path) -> None:
         new_run_directory(tmp_path / "file" / "model", "id"),
     ):
         pytest.fail("the block must not run")
+
+
+def test_pictures_are_made_once(
+    digits: tuple[Split, Split], ledger: Ledger, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same run again reads no sample, not even for its pictures, and shows the same ones."""
+    samples = from_memory(digits[1].images[:120], digits[1].labels[:120])
+    directories = []
+    for _ in range(2):
+        job = open_job(load_suite("fid"), ledger, samples=samples, reference=digits[0].images)
+        directories.append(execute(job, tmp_path / "runs", RUN_WRITERS).directory)
+        monkeypatch.setattr(ArraySet, "read", lambda self, ids: pytest.fail("a sample was read"))
+    first, second = ({p.name: p.read_bytes() for p in (d / "media").iterdir()} for d in directories)
+    assert len(first) > 60
+    assert first == second
+
+
+def test_pictures_come_in_batches(ledger: Ledger, tmp_path: Path) -> None:
+    """Pictures of generated samples are made in batches of the suite's size."""
+    sizes: list[int] = []
+
+    def generate(batch: Batch) -> np.ndarray:
+        sizes.append(len(batch.ids))
+        return np.zeros((len(batch.ids), 8, 8), dtype=np.uint8)
+
+    checkpoint = AdaptedCheckpoint(FOLDER / "step-004000.safetensors", "digits")
+    checkpoint._generator = Generator(generate)
+    samples = GeneratedSet(checkpoint, checkpoint.inputs(100, seed=0))
+    suite = load_suite("fid", ["generate.batch_size=7"])
+    execute(open_job(suite, ledger, samples=samples, reference=samples), tmp_path, RUN_WRITERS)
+    assert max(sizes) == 7
+
+
+def test_evidence_of_many_columns_is_written(ledger: Ledger, tmp_path: Path) -> None:
+    """Statistics [n, k] stand in samples.parquet as lists and read back to the bit."""
+    rows = np.arange(6.0).reshape(3, 2) / 7
+    samples = from_memory(np.zeros((3, 4, 4), dtype=np.uint8))
+    ids = {Role.GENERATED: samples.ids}
+    evidence = {Role.GENERATED: Evidence("statistics", samples.ids, rows)}
+    write_samples(tmp_path, {Role.GENERATED: samples}, ids, {"rouge": evidence})
+    table = pq.read_table(tmp_path / "samples.parquet")
+    assert np.array_equal(table.column("evidence:rouge").to_pylist(), rows)

@@ -9,13 +9,16 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 OUT ?= runs
 
-.PHONY: demo test lint typecheck bench simulate docs clean
+.PHONY: demo test coverage lint typecheck bench simulate docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/geneval demo --out $(OUT)
 
 test: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest
+
+coverage: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest --cov
 
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff check .

@@ -1,6 +1,7 @@
 """geneval evaluates generative models: numbers with intervals, a verdict, and a report.
 
-`evaluate` is the way in, `Generator` what a checkpoint adapter returns, `Result` what comes out.
+`evaluate` is the way in, `Generator` what a checkpoint adapter returns, `Result` what comes out,
+`Role` what samples are to a run.
 """
 
 from __future__ import annotations
@@ -11,12 +12,14 @@ if TYPE_CHECKING:
     from geneval.checkpoint import Generator as Generator
     from geneval.evaluator import evaluate as evaluate
     from geneval.result import Result as Result
+    from geneval.value import Role as Role
 
 __version__ = "0.1.0"
 
 _HOMES = {
     "Generator": "geneval.checkpoint",
     "Result": "geneval.result",
+    "Role": "geneval.value",
     "evaluate": "geneval.evaluator",
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -45,13 +46,14 @@ def evaluate(
     [n, h, w, c] or tensor [n, c, h, w] of images, a pair of images and labels, or a SampleSet. With
     `out` a run directory with reports is written below it. `overrides` sets suite keys, as in
     `{"metrics.kid.subsets": 50}`. `name`, training `step` and training `seed` say whose samples
-    these are, for comparisons over steps and replicates; a step is also read from the name.
+    these are, for comparisons over steps and replicates; a step is also read from the name. What
+    the reader of the numbers must know is warned of, unless a `progress` hears it.
 
     >>> import numpy as np, geneval
-    >>> images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
-    >>> result = geneval.evaluate("fid", samples=images, reference=images)
-    >>> abs(result["fid"].number) < 1e-6
-    True
+    >>> a, b = np.random.default_rng(0).integers(0, 256, (2, 64, 8, 8, 3), dtype=np.uint8)
+    >>> result = geneval.evaluate("fid", samples=a, reference=b, overrides={"extractor": "pixels"})
+    >>> result["fid"].n[geneval.Role.GENERATED]
+    64
     """
     if not isinstance(suite, Suite):
         settings = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
@@ -70,7 +72,10 @@ def evaluate(
         limit=limit,
         subject=_subject(samples, name, step, seed),
     )
-    return execute(job, Path(out) if out else None, RUN_WRITERS, progress).result
+    result = execute(job, Path(out) if out else None, RUN_WRITERS, progress).result
+    for caution in result.document.cautions if progress is None else ():
+        warnings.warn(caution, stacklevel=2)
+    return result
 
 
 def open_job(

@@ -136,6 +136,8 @@ class AdaptedCheckpoint:
             raise CheckpointError(
                 f"{self.name} failed to generate: {type(error).__name__}: {error}"
             ) from error
+        if images is None:
+            raise CheckpointError(f"{self.name}: the adapter's generate returned None")
         try:
             made = from_memory(images, name=f"images of {self.name}")
         except SampleError as error:

@@ -121,7 +121,9 @@ def _long(raw: Mapping[str, Any]) -> Gate:
         name = str(first["loc"][0])
         if first["type"] == "extra_forbidden":
             raise UsageError(unknown("key", name, _Long.model_fields)) from None
-        raise UsageError(f"{name}: {first['msg'].lower()}") from None
+        if first["type"] == "missing":
+            raise UsageError(f"`{name}:` is missing; write {{value: fid, at_most: 12}}") from None
+        raise UsageError(f"{name} = {first['input']!r}: {first['msg'].lower()}") from None
     kinds = [kind for kind in (*ABSOLUTE, *COMPARATIVE) if getattr(long, kind) is not None]
     if len(kinds) != 1:
         raise UsageError(f"give exactly one of {', '.join((*ABSOLUTE, *COMPARATIVE))}")

@@ -57,6 +57,8 @@ def loads(text: str, name: str) -> tuple[Any, Marks]:
         mark = getattr(error, "problem_mark", None)
         where = f"{name}:{mark.line + 1}" if mark else name
         reason = getattr(error, "problem", None) or str(error).splitlines()[0]
+        if "'\\t'" in reason:
+            reason = "indent with spaces, not tabs"
         raise UsageError(f"{where}: not YAML: {reason}") from None
     marks: Marks = {}
     return (None if node is None else _content(loader, node, name, (), marks)), marks

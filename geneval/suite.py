@@ -183,12 +183,16 @@ def _checked(content: dict[str, Any], marks: Marks) -> Suite:
     """The suite of merged content; every complaint names its line."""
 
     def complain(place: Place, sentence: str) -> UsageError:
-        known = next((marks[place[:i]] for i in range(len(place), 0, -1) if place[:i] in marks), "")
+        heads = (place[:i] for i in range(len(place), -1, -1))
+        known = next((marks[head] for head in heads if head in marks), "")
         return UsageError(f"{known}: {sentence}" if known else sentence)
 
     keys = list(content["metrics"])
     if not keys:
-        raise UsageError(f"{marks.get((), 'the suite')}: a suite needs at least one metric")
+        strays = [key for key in content if key not in Suite.model_fields]
+        known = (*Suite.model_fields, "extends")
+        lacks = unknown("key", strays[0], known) if strays else "a suite needs at least one metric"
+        raise complain(tuple(strays[:1]), lacks)
     content = dict(content)
     if "extractor" in content:
         try:
@@ -250,8 +254,15 @@ def _sentence(error: Any, place: Place) -> str:
     dotted = _joined(place)
     if error["type"] == "extra_forbidden":
         model = _SECTIONS.get(str(place[0]), Suite) if len(place) > 1 else Suite
-        return unknown("key", str(place[-1]), model.model_fields)
+        known = (*model.model_fields, *(("extends",) if model is Suite else ()))
+        return unknown("key", str(place[-1]), known)
     given = error.get("input")
+    if dotted == "version":
+        return f"version = {given!r}: this geneval reads `version: 1`, a number without quotes"
+    if error["type"] in ("model_type", "model_attributes_type") and isinstance(given, str):
+        return f"{dotted} = {given!r}: write {dotted}: {{path: {given}}}"
+    if error["type"] == "string_pattern_mismatch":
+        return f"{dotted} = {given!r}: write letters, digits, _ or - (and . in a suite's name)"
     hint = "; a number is written 0.001, not 1e-3" if _looks_numeric(given) else ""
     reason = error["msg"][0].lower() + error["msg"][1:]
     return f"{dotted} = {given!r}: {reason}{hint}"

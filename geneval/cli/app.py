@@ -13,6 +13,8 @@ from geneval.errors import ExitCode, GenevalError
 
 DEBUG = "--debug"  # anywhere on the command line: show the traceback of an error
 
+INTERRUPTED = "interrupted; the same command goes on with the samples that were not extracted yet"
+
 EXAMPLES = """Examples:
 
   geneval demo                                        evaluate real models, no download
@@ -65,9 +67,9 @@ def run_app() -> NoReturn:
     try:
         code = app(arguments, prog_name="geneval", standalone_mode=False)
         if code == ExitCode.INTERRUPTED:
-            _end("interrupted", ExitCode.INTERRUPTED)
+            _end(INTERRUPTED, ExitCode.INTERRUPTED)
     except typer.Abort:
-        _end("interrupted", ExitCode.INTERRUPTED)
+        _end(INTERRUPTED, ExitCode.INTERRUPTED)
     except SystemExit as error:  # Typer's answer to a reader that has gone, or to completion
         sys.exit(ExitCode.PASSED if _reader_gone() else error.code)
     except GenevalError as error:

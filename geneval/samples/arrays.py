@@ -213,6 +213,8 @@ def _npz(path: Path) -> tuple[NDArray[Any], NDArray[Any] | None]:
 def _layout(images: NDArray[Any], name: str, channels_first: bool) -> bool:
     """Whether channels are the second axis; raises `SampleError` on a shape that is no images."""
     shape = images.shape
+    if len(shape) in (3, 4) and shape[0] == 0:
+        raise SampleError(f"{name} holds no images, its shape is {shape}")
     if 0 not in shape:
         if images.ndim == 3:
             return False
@@ -234,10 +236,12 @@ def _check_values(images: NDArray[Any], name: str) -> None:
     if images.dtype.kind != "f":
         raise SampleError(f"{name}: dtype {images.dtype}; give uint8, or floats in 0..1")
     low, high = float(images.min()), float(images.max())
-    if not (low >= 0.0 and high <= 1.0):  # a NaN fails here too
+    if np.isnan(low):
+        raise SampleError(f"{name}: there are NaN among the pixels; give floats in 0..1 or uint8")
+    if not (low >= 0.0 and high <= 1.0):
         raise SampleError(
             f"{name}: float values span {low:g} to {high:g}; give floats in 0..1 (from -1..1: "
-            "(x + 1) / 2) or uint8"
+            "(x + 1) / 2, from 0..255: x / 255) or uint8"
         )
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geneval.errors import SampleError, unknown
+from geneval.errors import SampleError
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 KEY = "file_name"
@@ -74,7 +74,7 @@ def _table(
     """Column names and rows by file name, every row whole and every file once."""
     names = list(dict.fromkeys(name for _, record in records for name in record))
     if KEY not in names:
-        raise SampleError(f"{path}: {unknown('column', KEY, names)}")
+        raise SampleError(f"{path} has no column {KEY}; it has {', '.join(names)}")
     if "image" in names:
         raise SampleError(f"{path}: a column must not be called image")
     rows: dict[str, dict[str, Any]] = {}

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from geneval.cli.app import INTERRUPTED
 from geneval.examples.digits.data import Split
 from geneval.examples.digits.demo import FOLDER
 from geneval.result import Result
@@ -433,5 +434,5 @@ def test_interrupt_ends_with_130_and_leaves_no_run(
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
-    assert err.strip().splitlines()[-1] == "geneval: interrupted"
+    assert err.strip().splitlines()[-1] == f"geneval: {INTERRUPTED}"
     assert not (tmp_path / "runs").exists()

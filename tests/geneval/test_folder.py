@@ -123,7 +123,7 @@ FIRST = '{"file_name": "a.png", "n": 1}\n'
     ("name", "text", "said"),
     [
         pytest.param(CSV, "file_name,n\na.png,1\n", r"no row for b\.png \(1", id="missing-row"),
-        pytest.param(CSV, "filename,n\na.png,1\nb.png,2\n", "'file_name'", id="missing-column"),
+        pytest.param(CSV, "filename,n\na.png,1\nb.png,2\n", "no column file_name", id="column"),
         pytest.param(CSV, "", "file_name", id="empty-file"),
         pytest.param(CSV, "file_name,n\na.png,1\nb.png\n", r"b\.png has no 'n'", id="short-row"),
         pytest.param(JSONL, FIRST + "{oops\n", r"metadata\.jsonl:2", id="bad-json"),

@@ -21,15 +21,13 @@ from safetensors.torch import save_file
 from geneval.checkpoint import (
     AdaptedCheckpoint,
     GeneratedSet,
-    RequestSet,
     known_adapters,
-    latent_of,
     load_checkpoint,
     load_into,
     load_tensors,
-    request_seed,
 )
 from geneval.errors import CheckpointError, SampleError, UsageError
+from geneval.samples.requests import RequestSet, latent_of, request_seed
 
 ADAPTER = """
     import torch

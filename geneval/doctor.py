@@ -12,10 +12,12 @@ from pathlib import Path
 
 from geneval import __version__
 from geneval.checkpoint import known_adapters
+from geneval.errors import UsageError
 from geneval.extractors import extractor
 from geneval.extractors.digits import EMBEDDED, Digits
 from geneval.extractors.torchvision_schemas import can_import_torchvision
-from geneval.ledger import atomic_write, default_root
+from geneval.extractors.weights import PUBLISHED, find_weights
+from geneval.ledger import atomic_write, default_root, file_digest
 from geneval.metric import PLUGINS, all_metrics
 from geneval.plugins import load_plugins
 
@@ -44,7 +46,15 @@ class Finding:
 
 def examine() -> list[Finding]:
     """Everything worth knowing before a first run."""
-    return [*_software(), *_devices(), *_weights(), _batches(), *_plugins(), _cache()]
+    return [
+        *_software(),
+        *_devices(),
+        *_weights(),
+        *_published(),
+        _batches(),
+        *_plugins(),
+        _cache(),
+    ]
 
 
 def _software() -> Iterator[Finding]:
@@ -59,7 +69,7 @@ def _software() -> Iterator[Finding]:
         "torchvision",
         ok,
         found,
-        "pip install torchvision (only comparisons with peers use it)",
+        "pip install torchvision (the extractor inception-v3 needs it)",
         False,
     )
 
@@ -83,6 +93,20 @@ def _weights() -> Iterator[Finding]:
         yield Finding("weights of digits", True, f"embedded, held-out accuracy {facts['accuracy']}")
     except (OSError, KeyError, ValueError) as error:
         yield Finding("weights of digits", False, str(error), "install geneval again")
+
+
+def _published() -> Iterator[Finding]:
+    """The weights that papers' numbers need, which do not come with the package."""
+    for name, published in PUBLISHED.items():
+        try:
+            path = find_weights(name, None)
+        except UsageError:
+            how = f"geneval weights pull {name}, for suites that use it"
+            yield Finding(f"weights of {name}", False, "absent", how, False)
+            continue
+        doubts = published.doubts(name, file_digest(path))
+        found = doubts[0] if doubts else f"{path}, as published"
+        yield Finding(f"weights of {name}", not doubts, found, "see geneval weights", False)
 
 
 def _batches() -> Finding:

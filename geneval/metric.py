@@ -43,7 +43,8 @@ class Need:
     """One thing a metric asks for. Which fields matter follows from `kind`.
 
     features, moments, logits: `role`, and the extractor of the measurement unless `extractor` names
-    one; `or_moments` accepts a role that is known by its moments only. neighbours: also `k`.
+    one; `or_moments` accepts a role that is known by its moments only, `spatial` asks for the layer
+    that keeps places. neighbours: also `k`.
     labels: `role` and `source`, and `classes` that predictions must be able to name. fields: `role`
     and `columns`. values: addresses in `of`, delivered with their evidence.
     """
@@ -57,20 +58,27 @@ class Need:
     columns: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
+    spatial: bool = False
 
     @property
-    def layer(self) -> Literal["features", "logits"] | None:
+    def layer(self) -> Literal["features", "logits", "spatial"] | None:
         """The extractor layer role this need is computed from, if any."""
         if self.kind in ("features", "moments", "neighbours"):
-            return "features"
+            return "spatial" if self.spatial else "features"
         if self.kind == "logits" or (self.kind == "labels" and self.source == "predicted"):
             return "logits"
         return None
 
 
-def features(role: str, *, or_moments: bool = False, extractor: str | None = None) -> Need:
-    """Features of a role; with `or_moments` also a role of which only the moments are known."""
-    return Need("features", Role(role), extractor, or_moments)
+def features(
+    role: str,
+    *,
+    or_moments: bool = False,
+    extractor: str | None = None,
+    spatial: bool = False,
+) -> Need:
+    """Features of a role, those of places with `spatial`; `or_moments` takes moments as well."""
+    return Need("features", Role(role), extractor, or_moments, spatial=spatial)
 
 
 def logits(role: str) -> Need:

@@ -311,6 +311,7 @@ def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -
             first, reason = next(iter(bad[one.role].items()))
             told = f"{len(bad[one.role])} bad samples were left out, the first is {first}: {reason}"
             found.append(f"{one.role}: {told}")
+    found += [note for extractor in job.extractors.values() for note in extractor.notes]
     there = job.plan.passes[0].n
     for entry in (measurement.entry for measurement in job.plan.measurements):
         if (entry.n or 0) > there and job.partial is None:

@@ -70,6 +70,7 @@ class Digits:
     """The extractor; the network is loaded with the first batch."""
 
     labels = LabelSpace(tuple("0123456789"))
+    notes: tuple[str, ...] = ()
     layers: Mapping[str, Layer] = {
         "features": Layer("features", WIDTH),
         "logits": Layer("logits", 10),

@@ -26,7 +26,7 @@ from geneval.signature import Scalar
 from geneval.source import source_of
 
 PLUGINS = "geneval.extractors"  # the group of entry points that add extractors
-LayerRole = Literal["features", "logits", "unlikeness"]
+LayerRole = Literal["features", "logits", "spatial", "unlikeness"]
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,10 @@ class FeatureExtractor(Protocol):
     @property
     def labels(self) -> LabelSpace | None:
         """Class names of the logits' columns."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Sentences the reader of its numbers should know, such as on unpublished weights."""
 
     def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
         """All layers for uint8 images [b, h, w, 3] of one size."""

@@ -16,6 +16,7 @@ class Pixels:
     """RGB values in 0..1 of the image averaged to side x side, flattened."""
 
     labels = None
+    notes: tuple[str, ...] = ()
 
     def __init__(self, side: int) -> None:
         if not 1 <= side <= 64:

@@ -1,11 +1,51 @@
-"""Where an extractor's weights come from: the suite's path, `$GENEVAL_WEIGHTS`, the package."""
+"""Where an extractor's weights come from, and whether they are the published ones.
+
+Looked for in this order: the suite's path, `$GENEVAL_WEIGHTS`, the cache, the package. What a
+search does not find `geneval weights pull` fetches from the published address, checked by SHA-256;
+nothing is fetched unasked.
+"""
 
 from __future__ import annotations
 
 import os
+import shutil
+import urllib.request
+from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 
-from geneval.errors import UsageError
+from geneval.errors import UsageError, unknown
+from geneval.ledger import default_root, file_digest
+from geneval.signature import Digest
+
+SUFFIXES = (".safetensors", ".pth", ".pt")
+
+
+@dataclass(frozen=True)
+class Published:
+    """A weights file as its authors publish it; `digest` is its SHA-256 or the start of it."""
+
+    url: str
+    digest: Digest
+    suffix: str
+
+    def doubts(self, name: str, digest: Digest) -> tuple[str, ...]:
+        """A sentence when a file is another one, whose numbers are not those of papers."""
+        if digest.startswith(self.digest):
+            return ()
+        told = f"sha256 {digest[:16]}…, published is {self.digest}…"
+        return (f"the weights of {name} are not the published ones ({told})",)
+
+
+# torch-fidelity's file bears the first eight digits of its SHA-256 in its name, for torch.hub.
+PUBLISHED: Mapping[str, Published] = {
+    "inception-v3": Published(
+        "https://github.com/toshas/torch-fidelity/releases/download/v0.2.0/"
+        "weights-inception-2015-12-05-6726825d.pth",
+        "6726825d",
+        ".pth",
+    )
+}
 
 
 def find_weights(name: str, given: Path | None, embedded: Path | None = None) -> Path:
@@ -14,17 +54,83 @@ def find_weights(name: str, given: Path | None, embedded: Path | None = None) ->
         if given.is_file():
             return given
         raise UsageError(f"weights of {name}: {given} does not exist")
-    looked = []
-    folder = os.environ.get("GENEVAL_WEIGHTS")
-    if folder:
-        beside = Path(folder) / f"{name}.safetensors"
-        if beside.is_file():
-            return beside
-        looked.append(str(beside))
-    if embedded is not None and embedded.is_file():
-        return embedded
-    looked.append(str(embedded) if embedded else "no copy comes with the package")
-    raise UsageError(
-        f"weights of {name} not found (looked: {', '.join(looked)}); set "
-        f"`weights: {{{name}: PATH}}` in the suite or put the file into $GENEVAL_WEIGHTS"
-    )
+    places = [place / f"{name}{suffix}" for place in _folders() for suffix in SUFFIXES]
+    found = next((place for place in places if place.is_file()), None)
+    if found is None and embedded is not None and embedded.is_file():
+        found = embedded
+    if found is None:
+        looked = ", ".join(str(folder) for folder in _folders())
+        pull = f"run `geneval weights pull {name}`, " if name in PUBLISHED else ""
+        raise UsageError(
+            f"weights of {name} not found (looked in {looked}): {pull}add a file with "
+            f"`geneval weights add {name} PATH`, or set `weights: {{{name}: PATH}}` in the suite"
+        )
+    return found
+
+
+def cache_folder() -> Path:
+    """Where fetched and added weights are kept."""
+    return default_root() / "weights"
+
+
+def pull(name: str, offline: bool = False) -> Path:
+    """Fetch the published weights into the cache; raises `UsageError` unless they are the ones."""
+    known = published(name)
+    if offline or os.environ.get("HF_HUB_OFFLINE") == "1":
+        raise UsageError(
+            f"weights of {name} are at {known.url}, but this is offline: fetch the file on "
+            f"another machine and run `geneval weights add {name} PATH`"
+        )
+    target = cache_folder() / f"{name}{known.suffix}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    try:
+        answer = urllib.request.urlopen(known.url, timeout=60)  # noqa: S310 (from the table)
+        with answer, partial.open("wb") as to:
+            shutil.copyfileobj(answer, to)
+        _require_published(name, partial)
+        partial.replace(target)
+    except OSError as error:
+        raise UsageError(
+            f"weights of {name} cannot be fetched from {known.url}: {error}"
+        ) from error
+    finally:
+        partial.unlink(missing_ok=True)
+    return target
+
+
+def add(name: str, path: Path, other: bool = False) -> Path:
+    """Copy a file into the cache as an extractor's weights; `other` allows unpublished ones."""
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist")
+    if path.suffix not in SUFFIXES:
+        raise UsageError(f"{path}: weights are {', '.join(SUFFIXES)}")
+    if not other:
+        _require_published(name, path)
+    target = cache_folder() / f"{name}{path.suffix}"
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = target.with_suffix(".partial")
+    shutil.copyfile(path, partial)
+    for suffix in SUFFIXES:
+        (cache_folder() / f"{name}{suffix}").unlink(missing_ok=True)
+    partial.replace(target)
+    return target
+
+
+def published(name: str) -> Published:
+    """The published weights of an extractor; raises `UsageError`."""
+    if name not in PUBLISHED:
+        raise UsageError(unknown("weights", name, PUBLISHED))
+    return PUBLISHED[name]
+
+
+def _require_published(name: str, path: Path) -> None:
+    digest = file_digest(path)
+    doubts = published(name).doubts(name, digest)
+    if doubts:
+        raise UsageError(f"{doubts[0]}; --other takes them all the same")
+
+
+def _folders() -> list[Path]:
+    chosen = os.environ.get("GENEVAL_WEIGHTS")
+    return [*([Path(chosen)] if chosen else []), cache_folder()]

@@ -19,6 +19,13 @@ from geneval.metric import all_metrics
 Command = Callable[..., CompletedProcess[str]]
 
 
+@pytest.fixture
+def nothing_published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No extractor needs weights that have to be fetched."""
+    monkeypatch.setattr("geneval.doctor.PUBLISHED", {})
+
+
+@pytest.mark.usefixtures("nothing_published")
 def test_healthy_installation(command: Command, cache: Path) -> None:
     """Where all is there, the code is 0 and every line says ok, with versions and the cache."""
     told = command("doctor")
@@ -36,6 +43,25 @@ def test_healthy_installation(command: Command, cache: Path) -> None:
     assert "embedded" in weights
 
 
+def test_weights_to_fetch_are_told(command: Command, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Absent weights come with the command that fetches them, and the installation is sound."""
+    monkeypatch.delenv("GENEVAL_WEIGHTS", raising=False)
+    told = command("doctor")
+    assert told.returncode == 0
+    (line,) = [line for line in told.stdout.splitlines() if line.startswith("missing")]
+    assert "weights of inception-v3  absent" in line
+    assert "geneval weights pull inception-v3" in told.stdout
+
+
+@pytest.mark.usefixtures("twin_weights")
+def test_unpublished_weights_are_told(command: Command) -> None:
+    """Weights that are there but not the published ones are called that."""
+    told = command("doctor")
+    assert told.returncode == 0
+    assert "the weights of inception-v3 are not the published ones" in told.stdout
+
+
+@pytest.mark.usefixtures("nothing_published")
 def test_missing_package_is_told_with_its_remedy(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -57,7 +83,7 @@ def test_missing_package_is_told_with_its_remedy(
 def test_what_is_not_essential_fails_nothing(
     command: Command, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without torchvision, which only comparisons with peers use, the installation is sound."""
+    """Without torchvision, which only one extractor needs, the installation is sound."""
     monkeypatch.setattr("geneval.doctor.can_import_torchvision", lambda: ("not installed", False))
     told = command("doctor")
     assert told.returncode == 0
@@ -78,12 +104,14 @@ def test_broken_plugin_is_named(tmp_path: Path) -> None:
         check=False,
     )
     assert (told.returncode, told.stderr) == (0, "")
-    (line,) = [line for line in told.stdout.splitlines() if line.startswith("missing")]
+    missing = [line for line in told.stdout.splitlines() if line.startswith("missing")]
+    (line,) = [line for line in missing if "plug-in" in line]
     for word in ("sharpness", "acme-metrics", "acme_absent"):
         assert word in line
     assert "update or remove that distribution" in told.stdout
 
 
+@pytest.mark.usefixtures("nothing_published")
 def test_cache_that_cannot_be_written(
     command: Command, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,8 @@ class Counting:
         size = np.tile(np.array(images.shape[1:3], np.float32), (len(images), 1))
         return {"mean": images.mean(axis=(1, 2), dtype=np.float32), "size": size}
 
+    notes: tuple[str, ...] = ()
+
     def caution(self, unlikeness: NDArray[np.float32]) -> str:
         """Never."""
         return ""

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
+from safetensors.torch import save_file
 
-from geneval.errors import UsageError
+from geneval.checkpoint import load_tensors
+from geneval.errors import CheckpointError, UsageError
 from geneval.extractors.digits import EMBEDDED
 from geneval.extractors.extractor import all_extractors, build_extractor, layer_of
 from geneval.extractors.pixels import pixels
@@ -16,6 +20,7 @@ from geneval.extractors.weights import find_weights
 from geneval.ledger import file_digest
 
 
+@pytest.mark.usefixtures("twin_weights")
 @pytest.mark.parametrize("name", sorted(all_extractors()))
 def test_every_extractor_keeps_its_promises(name: str, rng: np.random.Generator) -> None:
     """Layers are float32 [b, width] under the declared names, and the identity names it."""
@@ -27,7 +32,11 @@ def test_every_extractor_keeps_its_promises(name: str, rng: np.random.Generator)
         assert rows.dtype == np.float32
     assert built.identity["ext"] == name
     assert {"resize", "prec"} <= set(built.identity)
-    assert (built.labels is None) == (layer_of(built, "logits") is None)
+    logits = layer_of(built, "logits")
+    if built.labels is not None:
+        assert logits is not None
+        assert built.layers[logits].width == len(built.labels.names)
+    assert isinstance(built.notes, tuple)
     assert all_extractors()[name].documentation
 
 
@@ -107,7 +116,55 @@ def test_missing_weights_say_where_they_were_looked_for(
     with pytest.raises(UsageError) as caught:
         find_weights("net", None)
     said = str(caught.value)
-    assert all(part in said for part in ("net", str(tmp_path), "weights:", "GENEVAL_WEIGHTS"))
+    assert all(part in said for part in ("net", str(tmp_path), "weights:", "geneval weights add"))
+
+
+def test_inception_without_weights_says_how_to_get_them() -> None:
+    """Where neither weights nor a network are there, one error says what to do."""
+    with pytest.raises(UsageError, match="run `geneval weights pull inception-v3`"):
+        build_extractor("inception-v3", {}, "cpu", None)
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (lambda t: t.pop("fc.bias"), "it lacks 'fc.bias'"),
+        (lambda t: t.update(extra=t["fc.bias"].clone()), "it has an unknown tensor 'extra'"),
+        (lambda t: t.update({"fc.bias": t["fc.bias"][:5]}), "size mismatch for fc.bias"),
+    ],
+)
+def test_wrong_weights_are_named(
+    inception_twin: Path, tmp_path: Path, damage: Callable[[dict[str, Any]], object], said: str
+) -> None:
+    """A file that is not this network's says which tensor is wrong."""
+    tensors = load_tensors(inception_twin)
+    damage(tensors)
+    path = tmp_path / "wrong.safetensors"
+    save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path)
+    built = build_extractor("inception-v3", {}, "cpu", path)
+    with pytest.raises(CheckpointError, match=said):
+        built(np.zeros((1, 32, 32, 3), dtype=np.uint8))
+
+
+def test_batches_change_no_feature(inception_twin: Path, rng: np.random.Generator) -> None:
+    """Alone or among many, an image has its features, to the rounding of float32 sums."""
+    built = build_extractor("inception-v3", {}, "cpu", inception_twin)
+    images = rng.integers(0, 256, (3, 40, 30, 3), dtype=np.uint8)
+    together = built(images)
+    for layer, rows in together.items():
+        alone = np.concatenate([built(images[i : i + 1])[layer] for i in range(3)])
+        assert np.allclose(rows, alone, rtol=1e-4, atol=1e-4 * np.abs(rows).max())
+
+
+def test_presets_stand_in_the_identity(inception_twin: Path) -> None:
+    """Another resize rule is another extractor."""
+    tf1, clean = (
+        build_extractor("inception-v3", {"preset": preset}, "cpu", inception_twin).identity
+        for preset in ("tf1", "clean")
+    )
+    assert (tf1["resize"], clean["resize"]) == ("tf1", "clean")
+    with pytest.raises(UsageError, match="preset = 'lanczos' does not fit"):
+        build_extractor("inception-v3", {"preset": "lanczos"}, "cpu", inception_twin)
 
 
 def test_a_given_file_that_is_absent_is_not_replaced(tmp_path: Path) -> None:

@@ -36,6 +36,8 @@ class Network:
         """Never: a plan is made before any work."""
         raise AssertionError("the plan ran an extractor")
 
+    notes: tuple[str, ...] = ()
+
     def caution(self, unlikeness: Any) -> str:
         """Nothing."""
         return ""

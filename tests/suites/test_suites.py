@@ -17,6 +17,7 @@ from geneval.suite_file import shipped_suites
 from geneval.value import AddressBook, Role
 
 SUITES = sorted(shipped_suites())
+pytestmark = pytest.mark.usefixtures("twin_weights")
 
 
 def planned(name: str, digit_files: tuple[Path, Path], ledger: Ledger) -> Job:

@@ -16,8 +16,9 @@ from geneval.reports.write import RUN_WRITERS
 from geneval.result import Result, Subject
 from geneval.run import Job, execute, prepare, resolve_device
 from geneval.samples.arrays import from_memory
-from geneval.samples.open import open_images
+from geneval.samples.open import open_images, open_reference
 from geneval.samples.sampleset import SampleSet
+from geneval.samples.statistics import KnownMoments
 from geneval.suite import SamplesSpec, Suite, load_suite
 from geneval.value import Role
 
@@ -42,7 +43,8 @@ def evaluate(
     """Evaluate samples, or a checkpoint, under a suite.
 
     `suite` is a path, the name of a shipped suite, or metric names with commas. `samples`,
-    `reference` and `train` are each a path (a folder of images, `.npy`, `.npz`), an array
+    `reference` and `train` are each a path (a folder of images, `.npy`, `.npz`; for the reference
+    also an `.npz` of moments `mu` and `sigma`), an array
     [n, h, w, c] or tensor [n, c, h, w] of images, a pair of images and labels, or a SampleSet. With
     `out` a run directory with reports is written below it. `overrides` sets suite keys, as in
     `{"metrics.kid.subsets": 50}`. `name`, training `step` and training `seed` say whose samples
@@ -106,6 +108,7 @@ def open_job(
     if checkpoint is not None and samples is not None:
         raise UsageError("give either samples or a checkpoint, not both")
     sets: dict[Role, SampleSet] = {}
+    known: dict[Role, KnownMoments] = {}
     if checkpoint is not None:
         sets[Role.GENERATED], subject = _generated(
             suite, Path(checkpoint), adapter, device, allow_pt
@@ -123,12 +126,20 @@ def open_job(
         (Role.TRAIN, train, suite.train),
     ):
         given = given if given is not None else (spec.path if spec else None)
-        if given is not None:
+        if role is Role.REFERENCE and isinstance(given, str | Path) and given:
+            alpha = spec.alpha if spec else "drop"
+            opened = open_reference(Path(given), ledger, alpha)
+            if isinstance(opened, KnownMoments):
+                known[role] = opened
+            else:
+                sets[role] = opened
+        elif given is not None:
             sets[role] = open_samples(given, spec or SamplesSpec(), ledger, role.value)
     return prepare(
         suite,
         sets,
         ledger,
+        known=known,
         subject=subject,
         device=device,
         limit=limit,

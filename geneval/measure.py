@@ -134,7 +134,7 @@ class Measuring:
         try:
             for role, n in counts.items():
                 least = spec.min_n if role is Role.GENERATED else 1
-                if n < least:
+                if n is not None and n < least:
                     raise Undefined(f"{n} {role} samples, {spec.name} needs at least {least}")
             given = {
                 name: self._input(need, measurement, scope)
@@ -144,13 +144,18 @@ class Measuring:
             return [Estimate(output=o.name, problem=str(reason), n=counts) for o in spec.outputs]
         return spec.measure(given, self.context, measurement.entry.options)
 
-    def _counts(self, measurement: Measurement, scope: Scope) -> dict[Role, int]:
-        """Samples of each role that the measurement reads within a scope."""
-        good = {role: self.inputs.good(role) for role in measurement.roles}
-        return {
-            role: len(scope.ids[role].intersection(ids)) if role in scope.ids else len(ids)
-            for role, ids in good.items()
-        }
+    def _counts(self, measurement: Measurement, scope: Scope) -> dict[Role, int | None]:
+        """Samples of each role that the measurement reads within a scope; None where unknown."""
+        counts: dict[Role, int | None] = {}
+        for role in measurement.roles:
+            if role in self.inputs.known:
+                first = next(iter(self.inputs.known[role].layers.values()))
+                counts[role] = first.n
+                continue
+            ids = self.inputs.good(role)
+            limited = role in scope.ids
+            counts[role] = len(scope.ids[role].intersection(ids)) if limited else len(ids)
+        return counts
 
     def _memory_key(self, measurement: Measurement, scope: Scope) -> Digest | None:
         """What the estimates follow from; None for those that read other metrics' values."""
@@ -185,6 +190,9 @@ class Measuring:
         """
         found = {}
         for role in measurement.roles:
+            if role in self.inputs.known:
+                found[str(role)] = [self.fingerprints[role]]
+                continue
             samples = self.inputs.samples(role)
             columns = {c for n in measurement.needs.values() if n.role is role for c in n.columns}
             columns |= {measurement.entry.by} if measurement.entry.by else set()

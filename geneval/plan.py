@@ -14,6 +14,7 @@ from geneval.errors import UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
 from geneval.metric import Need
 from geneval.samples.sampleset import FieldType
+from geneval.samples.statistics import KnownMoments
 from geneval.suite import ExtractorChoice, MetricEntry, Suite
 from geneval.value import AddressBook, Role, parse_address
 
@@ -28,7 +29,8 @@ _GIVE = {
 class SetFacts:
     """What the plan needs to know of a sample set, without reading a sample.
 
-    `groups` holds what stands in the columns by which the suite groups.
+    `groups` holds what stands in the columns by which the suite groups; `known` the moments that
+    are all there is of a role without samples.
     """
 
     name: str
@@ -37,6 +39,7 @@ class SetFacts:
     labels: frozenset[str] = frozenset()
     requested_labels: bool = False
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    known: KnownMoments | None = None
 
 
 @dataclass(frozen=True)
@@ -151,7 +154,7 @@ def make_plan(
     passes = tuple(
         Pass(role, sets[role].n, _layers(role, ordered, extractors))
         for role in Role
-        if role in sets
+        if role in sets and sets[role].known is None
     )
     return Plan(suite, passes, ordered, groups, skipped)
 
@@ -168,6 +171,9 @@ def _check(
     if need.role not in sets:
         raise UsageError(f"{key} needs {need.role} samples: give {_GIVE[need.role]}")
     facts = sets[need.role]
+    if facts.known:
+        _check_moments(need, key, facts.known, extractors[need.extractor or measurement.extractor])
+        return
     if need.layer:
         _check_layer(need.layer, extractors[need.extractor or measurement.extractor], key)
     if need.kind == "labels":
@@ -175,6 +181,31 @@ def _check(
     for column in need.columns:
         if column not in facts.fields:
             raise UsageError(f"{key}: {facts.name}: {unknown('field', column, facts.fields)}")
+
+
+def _check_moments(need: Need, key: str, known: KnownMoments, extractor: FeatureExtractor) -> None:
+    """A role without samples can only serve by moments, and by those of this very extractor."""
+    if not need.or_moments or need.layer is None:
+        raise UsageError(
+            f"{key} needs {need.role} samples, but {known.name} holds only moments: give a folder "
+            f"or an array of images, or leave {key} out"
+        )
+    layer = layer_of(extractor, need.layer)
+    identity = extractor.identity
+    if layer is None or need.layer not in known.layers:
+        raise UsageError(f"{key}: {known.name} holds no moments of {need.layer} features")
+    width, held = extractor.layers[layer].width, known.widths[need.layer]
+    if width != held:
+        raise UsageError(
+            f"{key}: {known.name} holds moments of {held} features, the extractor "
+            f"{identity['ext']} makes {width}"
+        )
+    for name, made in known.made_by.items():
+        if identity.get(name) != made:
+            raise UsageError(
+                f"{key}: {known.name} was made with {name} {made}, the suite has "
+                f"{identity.get(name)}"
+            )
 
 
 def _check_layer(layer: LayerRole, extractor: FeatureExtractor, key: str) -> None:

@@ -11,8 +11,9 @@ from geneval.ledger import Ledger
 from geneval.result import Document, Result, Subject
 from geneval.rundir import KEPT
 from geneval.samples.folder import FolderSet
-from geneval.samples.open import open_images
+from geneval.samples.open import open_reference
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint
+from geneval.samples.statistics import KnownMoments
 from geneval.suite import SamplesSpec, Suite, load_suite, overridden
 from geneval.value import Role
 
@@ -76,8 +77,12 @@ def _own_set(document: Document, role: Role, ledger: Ledger) -> Path:
     provenance, note = document.provenance, document.sets[role]
     path = Path(provenance.get("folder", ""), provenance.get("sets", {}).get(role.value, ""))
     spec = SamplesSpec.model_validate(document.suite.document.get(role.value) or {})
-    there = open_images(path, ledger, spec.alpha)
-    if fingerprint(Subset.lowest(there, note.n + len(note.bad))) != note.fingerprint:
+    there = open_reference(path, ledger, spec.alpha)
+    if isinstance(there, KnownMoments):
+        same = there.fingerprint
+    else:
+        same = fingerprint(Subset.lowest(there, (note.n or 0) + len(note.bad)))
+    if same != note.fingerprint:
         raise UsageError(
             f"{path} is not the {role} of that run any more; give --{role} PATH to use another"
         )

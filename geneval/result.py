@@ -68,9 +68,12 @@ class Subject:
 
 @dataclass(frozen=True)
 class SetNote:
-    """A sample set that took part: how many samples, which of them were bad, what it is as data."""
+    """A sample set that took part: how many samples, which of them were bad, what it is as data.
 
-    n: int
+    `n` is None for a role of which only moments are known.
+    """
+
+    n: int | None
     fingerprint: Digest
     bad: Mapping[str, str] = field(default_factory=dict)
 

@@ -35,6 +35,7 @@ from geneval.rundir import (
     write_samples,
 )
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint
+from geneval.samples.statistics import KnownMoments
 from geneval.source import versions
 from geneval.suite import ExtractorChoice, Suite
 from geneval.value import Role
@@ -51,6 +52,7 @@ class Job:
     plan: Plan
     gates: tuple[Gate, ...]
     sets: Mapping[Role, SampleSet]
+    known: Mapping[Role, KnownMoments]
     extractors: Mapping[str, FeatureExtractor]
     ledger: Ledger
     device: str
@@ -80,6 +82,7 @@ def prepare(
     ledger: Ledger,
     *,
     subject: Subject,
+    known: Mapping[Role, KnownMoments] | None = None,
     device: str = "cpu",
     limit: int | None = None,
     workers: int = 0,
@@ -95,16 +98,20 @@ def prepare(
         bounds = [n for n in (wanted[role], limit) if n is not None]
         limited[role] = Subset.lowest(sets[role], min(bounds)) if bounds else sets[role]
     extractors = {
-        key: _built(suite, choice, device) for key, choice in chosen_extractors(suite).items()
+        key: built_extractor(suite, choice, device)
+        for key, choice in chosen_extractors(suite).items()
     }
     grouped = {entry.by for entry in suite.metrics if entry.by}
+    known = known or {}
     facts = {role: _facts(samples, grouped) for role, samples in limited.items()}
+    facts |= {role: SetFacts(one.name, 0, {}, known=one) for role, one in known.items()}
     plan = make_plan(suite, facts, extractors)
     return Job(
         suite=suite,
         plan=plan,
         gates=read_gates(suite, plan.book),
         sets=limited,
+        known=known,
         extractors=extractors,
         ledger=ledger,
         device=device,
@@ -115,7 +122,7 @@ def prepare(
     )
 
 
-def _built(suite: Suite, choice: ExtractorChoice, device: str) -> FeatureExtractor:
+def built_extractor(suite: Suite, choice: ExtractorChoice, device: str) -> FeatureExtractor:
     """The extractor of a choice; errors name the place where it was chosen."""
     weights = Path(suite.weights[choice.name]) if choice.name in suite.weights else None
     try:
@@ -260,7 +267,8 @@ def _measure(
     progress: Progress,
 ) -> tuple[Document, Measuring]:
     fingerprints = {role: fingerprint(samples) for role, samples in job.sets.items()}
-    inputs = Inputs(works, job.plan.widest)
+    fingerprints |= {role: known.fingerprint for role, known in job.known.items()}
+    inputs = Inputs(works, job.plan.widest, job.known)
     for role in job.sets:
         if not inputs.good(role):
             raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")
@@ -272,8 +280,11 @@ def _measure(
         suite=SuiteNote(job.suite.name, job.suite.digest, job.suite.document),
         subject=replace(job.subject, digest=job.subject.digest or fingerprints[Role.GENERATED]),
         sets={
-            role: SetNote(len(inputs.good(role)), fingerprints[role], bad[role])
-            for role in job.sets
+            role: SetNote(None, fingerprints[role])
+            if role in job.known
+            else SetNote(len(inputs.good(role)), fingerprints[role], bad[role])
+            for role in Role
+            if role in job.sets or role in job.known
         },
         metrics=measuring.run(progress),
         cautions=cautions,
@@ -361,7 +372,10 @@ def _provenance(job: Job) -> dict[str, Any]:
     return {
         "started": now.isoformat().replace("+00:00", "Z"),
         "folder": str(Path.cwd()),
-        "sets": {str(role): samples.name for role, samples in job.sets.items()},
+        "sets": {
+            **{str(role): samples.name for role, samples in job.sets.items()},
+            **{str(role): known.name for role, known in job.known.items()},
+        },
         "weights": job.suite.weights,
         "baselines": job.suite.baselines,
         "device": job.device,

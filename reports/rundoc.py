@@ -89,7 +89,7 @@ class RunView:
     grids: tuple[Shelf, ...]
     cautions: tuple[str, ...]
     not_evaluated: Mapping[str, tuple[str, ...]]
-    sets: tuple[tuple[str, str, int, str], ...]
+    sets: tuple[tuple[str, str, int | None, str], ...]
     facts: tuple[tuple[str, str], ...]
     command: str
     signatures: tuple[tuple[str, str], ...]

@@ -35,7 +35,7 @@ LAYERS = [
     ["geneval.engine", "geneval.result"],
     ["geneval.suite_file", "geneval.suite", "geneval.plan", "geneval.suites"],
     ["geneval.difference", "geneval.compare", "geneval.gate", "geneval.verdict"],
-    ["geneval.measure", "geneval.rundir", "geneval.run", "geneval.rescore"],
+    ["geneval.measure", "geneval.rundir", "geneval.run", "geneval.rescore", "geneval.reference"],
     ["geneval.reports"],
     ["geneval.evaluator", "geneval.doctor"],
     ["geneval.examples"],

@@ -18,6 +18,7 @@ from geneval.extractors.extractor import FeatureExtractor, layer_of
 from geneval.linalg import nearest
 from geneval.metric import Need, Undefined
 from geneval.samples.sampleset import SampleSet
+from geneval.samples.statistics import KnownMoments
 from geneval.value import Ids, Role
 
 
@@ -30,11 +31,18 @@ class Scope:
 
 
 class Inputs:
-    """Resolves needs; `widest` is how many neighbours are wanted at most, by role and extractor."""
+    """Resolves needs; `widest` is how many neighbours are wanted at most, by role and extractor.
+
+    `known` are the roles of which only moments are known.
+    """
 
     def __init__(
-        self, works: Mapping[Role, PassWork], widest: Mapping[tuple[Role, str], int]
+        self,
+        works: Mapping[Role, PassWork],
+        widest: Mapping[tuple[Role, str], int],
+        known: Mapping[Role, KnownMoments] | None = None,
     ) -> None:
+        self.known = known or {}
         self._works = works
         self._widest = widest
         self._known: dict[tuple[Any, ...], Any] = {}
@@ -45,6 +53,9 @@ class Inputs:
 
     def get(self, need: Need, extractor: str, scope: Scope) -> Any:
         """The data a need stands for, with `extractor` where the need names none."""
+        if need.role in self.known:
+            assert need.layer is not None, "the plan checks that moments serve"
+            return self.known[need.role].layers[need.layer]
         name = need.extractor or extractor
         match need.kind:
             case "features" | "logits":

@@ -10,6 +10,14 @@ from geneval.samples.arrays import read_array_file
 from geneval.samples.folder import FolderSet
 from geneval.samples.images import Alpha
 from geneval.samples.sampleset import SampleSet
+from geneval.samples.statistics import KnownMoments, is_statistics, read_statistics
+
+
+def open_reference(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet | KnownMoments:
+    """What `open_images` opens, or moments; raises `UsageError` when it is neither."""
+    if path.is_file() and is_statistics(path):
+        return read_statistics(path)
+    return open_images(path, ledger, alpha)
 
 
 def open_images(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet:

@@ -6,7 +6,7 @@ Nothing n x n is ever held: sweeps go by tiles of about `TILE_BYTES`.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -24,6 +24,7 @@ _BORDER = 1e-11  # relative width in which a product-form distance is recomputed
 _device: ContextVar[str] = ContextVar("geneval_linalg_device", default="cpu")
 
 Floats = NDArray[np.float64]
+Kernel = Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
 Ints = NDArray[np.int64]
 
 
@@ -322,8 +323,8 @@ class KernelSums:
     squares: float
 
 
-def polynomial_kernel_sums(x: NDArray[Any], y: NDArray[Any] | None = None) -> KernelSums:
-    """Sums of k(x, y) = (x·y/d + 1)³ over all pairs; without y over the pairs i ≠ j of x."""
+def kernel_sums(kernel: Kernel, x: NDArray[Any], y: NDArray[Any] | None = None) -> KernelSums:
+    """Sums of k(x, y) over all pairs of rows; without y over the pairs i ≠ j of x."""
     rows = _tensor(x)
     others = rows if y is None else _tensor(y)
     row_sums = np.empty(len(rows))
@@ -331,12 +332,12 @@ def polynomial_kernel_sums(x: NDArray[Any], y: NDArray[Any] | None = None) -> Ke
     squares = 0.0
     step = max(_LEAST_ROWS, TILE_BYTES // (32 * max(1, len(others))))
     for start in range(0, len(rows), step):
-        kernel = polynomial_kernel(rows[start : start + step], others)
+        values = kernel(rows[start : start + step], others)
         if y is None:
-            kernel.diagonal(start).zero_()
-        row_sums[start : start + step] = _array(kernel.sum(1))
-        columns += kernel.sum(0)
-        squares += float(kernel.square().sum())
+            values.diagonal(start).zero_()
+        row_sums[start : start + step] = _array(values.sum(1))
+        columns += values.sum(0)
+        squares += float(values.square().sum())
     return KernelSums(row_sums, _array(columns), squares)
 
 
@@ -351,6 +352,16 @@ def polynomial_mmd(x: NDArray[Any], y: NDArray[Any]) -> float:
         kernel = polynomial_kernel(side, side)
         total -= (kernel.sum() - kernel.trace()) / (m * (m - 1))
     return -float(total)
+
+
+def gaussian_kernel(sigma: float) -> Kernel:
+    """exp(−‖a−b‖² / 2σ²) for all pairs of rows."""
+
+    def kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+        squared = a.square().sum(1)[:, None] + b.square().sum(1) - 2 * (a @ b.T)
+        return squared.clamp_(min=0.0).div_(-2 * sigma**2).exp_()
+
+    return kernel
 
 
 def polynomial_kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:

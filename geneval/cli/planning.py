@@ -20,6 +20,7 @@ def plan(job: Job) -> dict[str, Any]:
         "subject": job.subject.name,
         "suite": job.suite.name,
         "device": job.device,
+        "moments": {str(role): known.name for role, known in job.known.items()},
         "passes": [_pass(str(role), work) for role, work in works_of(job).items()],
         "metrics": [
             {"key": m.key, "metric": m.entry.metric, "extractor": m.extractor, "by": m.entry.by}
@@ -40,6 +41,7 @@ def text(content: Mapping[str, Any]) -> str:
     ]
     rows += [_row(one) for one in content["passes"]]
     lines += columns(rows, "  ")
+    lines += [f"  {role}: moments of {printable(n)}" for role, n in content["moments"].items()]
     lines.append("metrics")
     lines += columns(
         [

@@ -32,7 +32,7 @@ from typing import Annotated, Any
 import numpy as np
 
 from geneval.data import Features
-from geneval.linalg import KernelSums, polynomial_kernel_sums, polynomial_mmd
+from geneval.linalg import KernelSums, kernel_sums, polynomial_kernel, polynomial_mmd
 from geneval.metric import Undefined, features, metric
 from geneval.options import AtLeast
 from geneval.resample import Context
@@ -75,9 +75,9 @@ def kid(
     if m < 2:
         raise Undefined("1 reference sample: an unbiased estimate needs two a side")
     counts = {Role.GENERATED: n, Role.REFERENCE: m}
-    inner = polynomial_kernel_sums(generated.x)
-    other = polynomial_kernel_sums(reference.x)
-    cross = polynomial_kernel_sums(generated.x, reference.x)
+    inner = kernel_sums(polynomial_kernel, generated.x)
+    other = kernel_sums(polynomial_kernel, reference.x)
+    cross = kernel_sums(polynomial_kernel, generated.x, reference.x)
     exact, variance, evidence = mmd(inner, other, cross, generated, reference)
     unbiased = Estimate(
         output="unbiased",

@@ -147,13 +147,13 @@ def test_kernel_sums_equal_the_matrix() -> None:
     rng = np.random.default_rng(0)
     x, y = rng.normal(size=(40, 3)), rng.normal(size=(25, 3))
     matrix = (x @ y.T / 3 + 1) ** 3
-    sums = linalg.polynomial_kernel_sums(x, y)
+    sums = linalg.kernel_sums(linalg.polynomial_kernel, x, y)
     assert sums.rows == pytest.approx(matrix.sum(1))
     assert sums.columns == pytest.approx(matrix.sum(0))
     assert sums.squares == pytest.approx((matrix**2).sum())
     inner = (x @ x.T / 3 + 1) ** 3
     np.fill_diagonal(inner, 0)
-    own = linalg.polynomial_kernel_sums(x)
+    own = linalg.kernel_sums(linalg.polynomial_kernel, x)
     assert own.rows == pytest.approx(inner.sum(1))
     assert own.squares == pytest.approx((inner**2).sum())
 
@@ -172,7 +172,7 @@ def test_tiles_change_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
             ball.held.tolist(),
             ball.only_row.tolist(),
             sorted(map(tuple, ball.shell_pairs.tolist())),
-            linalg.polynomial_kernel_sums(x, y).rows.round(9).tolist(),
+            linalg.kernel_sums(linalg.polynomial_kernel, x, y).rows.round(9).tolist(),
         )
 
     whole = sweep()

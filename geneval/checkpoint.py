@@ -7,23 +7,21 @@ is asked, so that batch size and number of workers change a sample by rounding a
 
 from __future__ import annotations
 
-import importlib
 import re
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
-from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol
 
 from geneval.errors import CheckpointError, GenevalError, SampleError, UsageError, unknown
 from geneval.ledger import file_digest, walk
+from geneval.plugins import named_function
 from geneval.samples.arrays import from_memory
 from geneval.samples.requests import RequestSet
 from geneval.samples.sampleset import Batch, FieldType, SampleSet
 from geneval.signature import Digest, digest
-from geneval.source import module_source
+from geneval.source import source_of
 from geneval.value import Ids
 
 if TYPE_CHECKING:
@@ -251,43 +249,21 @@ def known_adapters() -> dict[str, str]:
 
 def _adapter(name: str) -> Adapter:
     """The adapter function of a registered name or of `module:function`."""
-    module, function_name = _target(name)
-    adapter = getattr(module, function_name, None)
-    if adapter is None:
-        reason = unknown("function", function_name, (n for n in dir(module) if n[0] != "_"))
-        raise UsageError(f"adapter {name}: {reason}")
-    if not callable(adapter):
-        raise UsageError(f"adapter {name}: {function_name} is no function")
-    found: Adapter = adapter
+    found: Adapter = named_function("adapter", name, _written(name))
     return found
 
 
-def _target(name: str) -> tuple[ModuleType, str]:
-    """The module of an adapter, imported, and the name within it."""
-    module_name, colon, function_name = known_adapters().get(name, name).partition(":")
-    if not colon:
+def _written(name: str) -> str:
+    """An adapter as `module:function`; raises `UsageError` for a name that nobody registered."""
+    written = known_adapters().get(name, name)
+    if ":" not in written:
         raise UsageError(f"{unknown('adapter', name, known_adapters())}, or give module:function")
-    if not all(part.isidentifier() for part in (*module_name.split("."), function_name)):
-        raise UsageError(f"adapter {name}: write module:function, such as my_models:load")
-    if str(Path.cwd()) not in sys.path:  # an adapter usually lies beside the suite
-        sys.path.insert(0, str(Path.cwd()))
-    try:
-        return importlib.import_module(module_name), function_name
-    except ModuleNotFoundError as error:
-        raise UsageError(
-            f"adapter {name}: there is no module {error.name!r} in {Path.cwd()} or installed"
-        ) from error
-    except Exception as error:  # the module is the user's code
-        raise CheckpointError(
-            f"adapter {name}: {module_name} cannot be imported: {type(error).__name__}: {error}"
-        ) from error
+    return written
 
 
 def _identity(name: str) -> Digest:
     """Digest of an adapter: the function's name and the source it lies in."""
-    _adapter(name)
-    module, function_name = _target(name)
-    return digest([f"{module.__name__}:{function_name}", module_source(module)])
+    return digest([_written(name), source_of(_adapter(name))])
 
 
 def step_of(name: str) -> int | None:

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from geneval.data import LabelSpace
 from geneval.errors import UsageError, unknown
 from geneval.options import Option, checked, declared
-from geneval.plugins import load_plugins
+from geneval.plugins import load_plugins, named_function
 from geneval.signature import Scalar
 from geneval.source import source_of
 
@@ -118,15 +118,31 @@ def build_extractor(
 ) -> FeatureExtractor:
     """The extractor of that name with its options checked; raises `UsageError`."""
     known = all_extractors()
-    if name not in known:
-        raise UsageError(unknown("extractor", name, known))
+    if name not in known and ":" not in name:
+        raise UsageError(f"{unknown('extractor', name, known)}, or give module:function")
     reserved = {"device", "weights"} & set(options)
     if reserved:
         raise UsageError(f"extractor {name}: {reserved.pop()} is set elsewhere, not as an option")
-    build = known[name].build
-    return build(
-        **checked(f"extractor {name}", build, {**options, **_place(build, device, weights)})
-    )
+    build = known[name].build if name in known else named_function("extractor", name, name)
+    source_of(build)  # of the code as it is now, before anyone can edit its file
+    chosen = checked(f"extractor {name}", build, {**options, **_place(build, device, weights)})
+    return built_as_declared(name, build(**chosen))
+
+
+def built_as_declared(name: str, built: Any) -> FeatureExtractor:
+    """What a builder returned, once it has all that an extractor declares; raises `UsageError`."""
+    wanted = ("identity", "layers", "labels", "notes", "caution")
+    lacks = [part for part in wanted if not hasattr(built, part)]
+    if lacks or not callable(built):
+        part = lacks[0] if lacks else "__call__"
+        raise UsageError(
+            f"extractor {name}: what it builds has no {part}; geneval/extractors/pixels.py is the "
+            "smallest one to follow"
+        )
+    if "ext" not in built.identity:
+        raise UsageError(f"extractor {name}: its identity has no `ext`, the name it goes by")
+    extractor: FeatureExtractor = built
+    return extractor
 
 
 def layer_of(built: FeatureExtractor, role: LayerRole) -> str | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +14,14 @@ from safetensors.torch import save_file
 
 from geneval.checkpoint import load_tensors
 from geneval.errors import CheckpointError, UsageError
+from geneval.evaluator import open_job
 from geneval.extractors.digits import EMBEDDED
 from geneval.extractors.extractor import all_extractors, build_extractor, layer_of
 from geneval.extractors.pixels import pixels
 from geneval.extractors.weights import find_weights
-from geneval.ledger import file_digest
+from geneval.ledger import Ledger, file_digest
+from geneval.run import execute
+from geneval.suite import load_suite
 
 
 @pytest.mark.usefixtures("twin_weights")
@@ -209,3 +213,68 @@ def test_pixels_of_an_image_of_that_size_are_its_pixels() -> None:
 def test_pixels_have_no_caution() -> None:
     """No image is out of place for pixels."""
     assert pixels().caution(np.full((3, 1), 1e9, np.float32)) == ""
+
+
+MINE = """
+import numpy as np
+from geneval.extractors.extractor import Layer
+
+class Mean:
+    labels = None
+    notes = ()
+    layers = {"mean": Layer("features", 3)}
+    identity = {"ext": "mean", "resize": "none", "prec": "fp32"}
+
+    def __init__(self, times): self.times = times
+
+    def __call__(self, images):
+        return {"mean": (images.mean(axis=(1, 2)) * self.times).astype(np.float32)}
+
+    def caution(self, unlikeness): return ""
+
+def mean(*, times: int = 1): return Mean(times)
+
+def nothing(): return object()
+
+number = 3
+"""
+
+
+@pytest.fixture
+def mine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """An extractor of one's own in the working folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "my_features.py").write_text(MINE)
+    yield
+    sys.modules.pop("my_features", None)
+
+
+@pytest.mark.usefixtures("mine")
+def test_an_extractor_of_ones_own(ledger: Ledger, rng: np.random.Generator) -> None:
+    """`module:function` builds it with its options, and a whole run uses it."""
+    images = rng.integers(0, 256, (60, 6, 6, 3), dtype=np.uint8)
+    choice = "extractor={name: my_features:mean, times: 2}"
+    for metric in ("fid", "cmmd"):
+        job = open_job(load_suite(metric, [choice]), ledger, samples=images, reference=images)
+        result = execute(job).result
+        assert result[metric].number == pytest.approx(0, abs=1e-6)
+        assert dict(result[metric].signature.fields)["ext"] == "mean"
+
+
+@pytest.mark.usefixtures("mine")
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("my_features:mean", {"times": "2"}, "option times = '2' does not fit"),
+        ("my_features:mena", {}, "unknown function 'mena'; did you mean 'mean'"),
+        ("my_features:number", {}, "number is no function"),
+        ("my_features:nothing", {}, "what it builds has no identity"),
+        ("no_features:mean", {}, "there is no module 'no_features'"),
+        ("my_features:", {}, "write module:function"),
+    ],
+)
+def test_what_is_no_extractor_is_told(name: str, options: dict[str, object], said: str) -> None:
+    """One sentence says what is wrong with an extractor of one's own."""
+    with pytest.raises(UsageError, match=said):
+        build_extractor(name, options, "cpu", None)

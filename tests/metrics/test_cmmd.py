@@ -80,7 +80,7 @@ def test_the_unbiased_estimate_covers() -> None:
 
 
 def test_the_published_number_is_biased_upwards() -> None:
-    """Equal distributions: the V-statistic is above 0 on average, the unbiased estimate around it."""
+    """Between equal distributions the V-statistic is above 0, the unbiased estimate around it."""
     rng = np.random.default_rng(0)
     runs = [
         cmmd(*(features(rng.normal(size=(40, 8)) + 1) for _ in range(2)), Context())

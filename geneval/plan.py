@@ -213,7 +213,7 @@ def _check_layer(layer: LayerRole, extractor: FeatureExtractor, key: str) -> Non
         name = extractor.identity["ext"]
         raise UsageError(
             f"{key} needs {layer}, which the extractor {name} does not have; it has "
-            f"{', '.join(extractor.layers)}. Leave {key} out, or mark it `optional: true`"
+            f"{', '.join(extractor.layers)} (`optional: true` skips it)"
         )
 
 

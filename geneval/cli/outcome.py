@@ -46,7 +46,8 @@ def text(outcome: Outcome) -> str:
     for measured in document.metrics:
         if measured.status != "ok":
             reason = printable(measured.reason)
-            lines.append(f"  {measured.status}: {measured.key}: {reason}")
+            about = "" if reason.startswith(measured.key) else f"{measured.key}: "
+            lines.append(f"  {measured.status}: {about}{reason}")
     if outcome.directory:
         lines.append(f"  report: {outcome.directory / 'report.html'}")
     return "\n".join(lines)

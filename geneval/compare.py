@@ -236,6 +236,8 @@ def _between(a: _Group, b: _Group, address: str) -> Difference:
     number = fmean(each.number for each in single if each.number is not None)
     by = single[0].address
     squared, freedom = between_replicates(*([_number(v) for v in g.values(by)] for g in (a, b)))
+    if squared == 0 and number != 0:  # replicates that agree by chance, or at the range's end
+        return Difference(by, number)
     return interval_of(
         by, number, math.sqrt(squared), 1 - ALPHA, method="replicates", freedom=freedom
     )

@@ -128,13 +128,18 @@ class Manifest:
         self.changed = False
 
     def digests(
-        self, path: Path, compute: Callable[[], list[Digest]], state: FileState | None = None
+        self,
+        path: Path,
+        compute: Callable[[], list[Digest]],
+        state: FileState | None = None,
+        rule: str = "",
     ) -> list[Digest]:
         """What `compute` says of the file, remembered while the file does not change.
 
-        `state` is that of the file when its content was read, if it has been read already.
+        `state` is that of the file when its content was read, if it has been read already; `rule`
+        is a rule of reading that the digests depend on.
         """
-        key = str(path.resolve())
+        key = f"{path.resolve()}{rule and chr(0)}{rule}"
         state = state or file_state(path)
         entry = self.known.get(key)
         if isinstance(entry, dict) and entry.get("state") == list(state):
@@ -159,12 +164,18 @@ def walk(
 
     `enter` says by its name whether to go into a folder.
     """
+
+    def refuse(error: OSError) -> None:
+        raise UsageError(f"{error.filename} cannot be read: {error.strerror}")
+
     seen: set[Path] = set()
-    for name, folders, files in os.walk(root, followlinks=True):
+    for name, folders, files in os.walk(root, followlinks=True, onerror=refuse):
         folder = Path(name)
+        if folder.resolve() in seen:
+            folders[:] = []
+            continue
         seen.add(folder.resolve())
-        new = [f for f in folders if enter(f) and (folder / f).resolve() not in seen]
-        folders[:] = sorted(new)
+        folders[:] = sorted(filter(enter, folders), key=lambda f: ((folder / f).is_symlink(), f))
         yield folder, sorted(files)
 
 

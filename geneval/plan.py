@@ -187,8 +187,8 @@ def _check_moments(need: Need, key: str, known: KnownMoments, extractor: Feature
     """A role without samples can only serve by moments, and by those of this very extractor."""
     if not need.or_moments or need.layer is None:
         raise UsageError(
-            f"{key} needs {need.role} samples, but {known.name} holds only moments: give a folder "
-            f"or an array of images, or leave {key} out"
+            f"{key} needs {need.role} samples, but {known.name} is taken for its moments: give a "
+            f"folder or an array of images without mu and sigma, or leave {key} out"
         )
     layer = layer_of(extractor, need.layer)
     identity = extractor.identity

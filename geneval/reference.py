@@ -8,7 +8,7 @@ from geneval.data import Features, Moments
 from geneval.engine.extract import PassWork, load_layer
 from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, stage
-from geneval.errors import SampleError
+from geneval.errors import SampleError, UsageError
 from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
 from geneval.ledger import Ledger
 from geneval.samples.sampleset import SampleSet
@@ -34,6 +34,8 @@ def build_reference(
     found = {role: layer_of(extractor, role) for role in ROLES}
     layers = {role: layer for role, layer in found.items() if layer is not None}
     name = str(extractor.identity["ext"])
+    if "features" not in layers:
+        raise UsageError(f"the extractor {name} makes no features; moments are of features")
     work = PassWork(samples, {name: extractor}, {name: tuple(layers.values())}, ledger, device)
     with stage(progress, "samples", len(samples.ids)):
         for report in run_pass(work):

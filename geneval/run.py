@@ -103,6 +103,9 @@ def prepare(
     }
     grouped = {entry.by for entry in suite.metrics if entry.by}
     known = known or {}
+    for role in known:
+        if wanted[role] is not None:
+            raise UsageError(f"{role}: n: {known[role].name} holds moments, which have no part")
     facts = {role: _facts(samples, grouped) for role, samples in limited.items()}
     facts |= {role: SetFacts(one.name, 0, {}, known=one) for role, one in known.items()}
     plan = make_plan(suite, facts, extractors)

@@ -1,9 +1,10 @@
 """What code a number follows from: digests of the source behind functions, classes and packages.
 
 A digest of other people's code covers the whole package it lies in, or, for a module that lies in
-no package, the modules loaded from its folder. It is taken once in a process, when the module is
-first asked about, so that it is the digest of the code that runs and not of the file as edited
-since. Code without a file, as in a notebook, has a digest of its own that nothing else ever has.
+no package, the files beside it and what was loaded from below. It is taken once in a process, when
+the module is first asked about, so that it is the digest of the code that runs and not of the file
+as edited since. Code without a file, as in a notebook, has a digest of its own that nothing else
+ever has.
 """
 
 from __future__ import annotations
@@ -21,12 +22,13 @@ from geneval.ledger import file_digest
 from geneval.signature import Digest, digest
 
 _OWN = "geneval"
+_TOGETHER = {"extractors", "samples"}  # folders of ours whose files work as one
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
 @cache
 def source_of(thing: Any) -> Digest:
-    """Digest of the source behind a function or class; of our own code, of its file only."""
+    """Digest of the source behind a function or class; of our own code, of its file or folder."""
     module = sys.modules.get(getattr(thing, "__module__", None) or "")
     return uuid.uuid4().hex if module is None else module_source(module)
 
@@ -38,8 +40,10 @@ def module_source(module: ModuleType) -> Digest:
     if path is None:
         return uuid.uuid4().hex
     if module.__name__.split(".")[0] == _OWN:
-        return file_digest(path)
-    return digest(sorted(file_digest(each) for each in {path, *_beside(module, path)}))
+        beside = set(path.parent.glob("*.py")) if path.parent.name in _TOGETHER else {path}
+    else:
+        beside = {path, *_beside(module, path)}
+    return digest(sorted(map(file_digest, beside)))
 
 
 @cache
@@ -63,6 +67,7 @@ def _beside(module: ModuleType, path: Path) -> Iterator[Path]:
             yield from Path(folder).rglob("*.py")
         return
     if _INSTALLED.isdisjoint(path.parts):
+        yield from path.parent.glob("*.py")  # also those that are imported later
         for other in list(sys.modules.values()):
             file = _file(other)
             if file and file.is_relative_to(path.parent) and _INSTALLED.isdisjoint(file.parts):

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.checkpoint import GeneratedSet
+from geneval.errors import CheckpointError
 from geneval.extractors.extractor import FeatureExtractor
 from geneval.ledger import SHARD_SAMPLES, Ledger, Shard
 from geneval.samples.images import decode, encode_png
@@ -84,7 +85,7 @@ class PassWork:
             "format": FORMAT,
             "content": self.content[shard],
             "decoding": source_of(decode),
-            "libraries": versions("torch", "pillow"),
+            "libraries": versions("torch", "torch-fidelity", "pillow"),
             "backend": self.backend,
         }
         keys = {
@@ -133,9 +134,10 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
         places = [position[sample] for sample in batch.ids]
         for at, images in _by_size(places, batch.columns["image"]):
             for name in wanted - {PNG[0]}:
-                for layer, values in work.extractors[name](images).items():
+                made = _extracted(work, name, images)
+                for layer in work.layers[name]:
                     if (name, layer) in rows:
-                        rows[name, layer].extend(zip(at, values, strict=True))
+                        rows[name, layer].extend(zip(at, made[layer], strict=True))
             for place in _OWN.keys() & rows.keys():
                 rows[place].extend((i, _OWN[place](im)) for i, im in zip(at, images, strict=True))
     for place, key in absent.items():
@@ -143,6 +145,22 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
         ordered = sorted(rows[place], key=lambda row: row[0])
         work.ledger.write(key, _shard(ordered, bad, place, width))
     return ShardReport(len(ids), False, _named(bad, ids))
+
+
+def _extracted(
+    work: PassWork, name: str, images: NDArray[np.uint8]
+) -> Mapping[str, NDArray[np.float32]]:
+    """What an extractor makes of a batch; raises `CheckpointError` unless it is as declared."""
+    extractor = work.extractors[name]
+    made = extractor(images)
+    for layer in work.layers[name]:
+        shape = np.shape(made[layer]) if layer in made else None
+        if shape != (len(images), extractor.layers[layer].width):
+            raise CheckpointError(
+                f"extractor {name} made {'nothing' if shape is None else shape} for its layer "
+                f"{layer} of {len(images)} images, {extractor.layers[layer].width} wide"
+            )
+    return made
 
 
 def load_layer(work: PassWork, name: str, layer: str) -> tuple[NDArray[np.float32], Ids]:

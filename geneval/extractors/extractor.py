@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.data import LabelSpace
-from geneval.errors import UsageError, unknown
+from geneval.errors import CheckpointError, GenevalError, UsageError, unknown
 from geneval.options import Option, checked, declared
 from geneval.plugins import load_plugins, named_function
 from geneval.signature import Scalar
@@ -126,7 +126,15 @@ def build_extractor(
     build = known[name].build if name in known else named_function("extractor", name, name)
     source_of(build)  # of the code as it is now, before anyone can edit its file
     chosen = checked(f"extractor {name}", build, {**options, **_place(build, device, weights)})
-    return built_as_declared(name, build(**chosen))
+    try:
+        built = build(**chosen)
+    except GenevalError:
+        raise
+    except Exception as error:  # the builder may be the user's code
+        raise CheckpointError(
+            f"extractor {name} cannot be built: {type(error).__name__}: {error}"
+        ) from error
+    return built_as_declared(name, built)
 
 
 def built_as_declared(name: str, built: Any) -> FeatureExtractor:
@@ -141,6 +149,10 @@ def built_as_declared(name: str, built: Any) -> FeatureExtractor:
         )
     if "ext" not in built.identity:
         raise UsageError(f"extractor {name}: its identity has no `ext`, the name it goes by")
+    for field, fact in built.identity.items():
+        if not isinstance(fact, str | int | float | None):
+            told = f"{field} of its identity is a {type(fact).__name__}, no plain value"
+            raise UsageError(f"extractor {name}: {told}")
     extractor: FeatureExtractor = built
     return extractor
 

@@ -7,10 +7,11 @@ nothing is fetched unasked.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import urllib.request
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -81,21 +82,16 @@ def pull(name: str, offline: bool = False) -> Path:
             f"weights of {name} are at {known.url}, but this is offline: fetch the file on "
             f"another machine and run `geneval weights add {name} PATH`"
         )
-    target = cache_folder() / f"{name}{known.suffix}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    try:
-        answer = urllib.request.urlopen(known.url, timeout=60)  # noqa: S310 (from the table)
-        with answer, partial.open("wb") as to:
-            shutil.copyfileobj(answer, to)
+    with _kept(name, known.suffix) as (partial, target):
+        try:
+            answer = urllib.request.urlopen(known.url, timeout=60)  # noqa: S310 (from the table)
+            with answer, partial.open("wb") as to:
+                shutil.copyfileobj(answer, to)
+        except OSError as error:
+            raise UsageError(
+                f"weights of {name} cannot be fetched from {known.url}: {error}"
+            ) from error
         _require_published(name, partial)
-        partial.replace(target)
-    except OSError as error:
-        raise UsageError(
-            f"weights of {name} cannot be fetched from {known.url}: {error}"
-        ) from error
-    finally:
-        partial.unlink(missing_ok=True)
     return target
 
 
@@ -107,14 +103,27 @@ def add(name: str, path: Path, other: bool = False) -> Path:
         raise UsageError(f"{path}: weights are {', '.join(SUFFIXES)}")
     if not other:
         _require_published(name, path)
-    target = cache_folder() / f"{name}{path.suffix}"
-    target.parent.mkdir(parents=True, exist_ok=True)
-    partial = target.with_suffix(".partial")
-    shutil.copyfile(path, partial)
-    for suffix in SUFFIXES:
-        (cache_folder() / f"{name}{suffix}").unlink(missing_ok=True)
-    partial.replace(target)
+    with _kept(name, path.suffix) as (partial, target):
+        shutil.copyfile(path, partial)
     return target
+
+
+@contextlib.contextmanager
+def _kept(name: str, suffix: str) -> Iterator[tuple[Path, Path]]:
+    """A file to fill and the one it becomes, in the place of any other weights of that name."""
+    target = cache_folder() / f"{name}{suffix}"
+    partial = target.with_suffix(".partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        yield partial, target
+        for each in SUFFIXES:
+            target.with_suffix(each).unlink(missing_ok=True)
+        partial.replace(target)
+    except OSError as error:
+        raise UsageError(f"{target.parent} cannot be written: {error.strerror}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def published(name: str) -> Published:

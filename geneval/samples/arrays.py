@@ -138,7 +138,7 @@ class ArraySet:
             return self._digests()
         path = self._source.path
         with self._source.ledger.manifest(path) as manifest:
-            return manifest.digests(path, self._digests, self._source.state)
+            return manifest.digests(path, self._digests, self._source.state, self._alpha)
 
     def _digests(self) -> list[Digest]:
         digests = []

@@ -60,11 +60,19 @@ def is_statistics(path: Path) -> bool:
 def read_statistics(path: Path) -> KnownMoments:
     """The moments of a file; raises `SampleError` when they are none."""
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files if name in _WANTED}
-    except (ValueError, OSError, zipfile.BadZipFile) as error:
-        raise SampleError(f"{path} cannot be read: {error}") from error
+        return _read(path)
+    except SampleError:
+        raise
+    except Exception as error:  # damaged files make NumPy, zlib and json raise whatever they meet
+        raise SampleError(f"{path} cannot be read as moments: {error}") from error
+
+
+def _read(path: Path) -> KnownMoments:
+    with np.load(path, allow_pickle=False) as archive:
+        arrays = {name: archive[name] for name in archive.files if name in _WANTED}
     n = int(arrays["n"]) if "n" in arrays else None
+    if n is not None and n < 2:
+        raise SampleError(f"{path}: moments of {n} samples; they need two")
     layers = {
         role: _moments(path, n, arrays[mean], arrays[cov])
         for role, (mean, cov) in _NAMES.items()
@@ -75,6 +83,8 @@ def read_statistics(path: Path) -> KnownMoments:
         material.update(f"{role}\0{moments.d}\0{n}\0".encode())
         material.update(moments.mean.tobytes() + moments.cov.tobytes())
     made_by = json.loads(str(arrays["made_by"])) if "made_by" in arrays else {}
+    if not isinstance(made_by, dict):
+        raise SampleError(f"{path}: its `made_by` is no mapping")
     return KnownMoments(str(path), layers, material.hexdigest(), made_by)
 
 
@@ -106,6 +116,8 @@ def _moments(path: Path, n: int | None, mean: NDArray[Any], cov: NDArray[Any]) -
     scale = float(np.abs(cov).max()) or 1.0
     if np.abs(cov - cov.T).max() > 1e-6 * scale:
         raise SampleError(f"{path}: the covariance is not symmetric")
+    if cov.diagonal().min() < -1e-6 * scale:
+        raise SampleError(f"{path}: the covariance has negative variances")
     return Moments(n, mean, cov)
 
 

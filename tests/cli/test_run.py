@@ -329,7 +329,8 @@ def test_verify_hashes_the_data_again(
     honest = fingerprint_of(path)
     (manifest,) = cache.glob("manifests/*.json")
     content = json.loads(manifest.read_bytes())
-    content[str(path.resolve())]["digests"][0] = "0" * 64
+    (entry,) = content.values()
+    entry["digests"][0] = "0" * 64
     manifest.write_text(json.dumps(content))
     assert fingerprint_of(path) != honest
     assert fingerprint_of(path, "--verify") == honest

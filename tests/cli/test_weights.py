@@ -99,3 +99,23 @@ def test_wrong_words(command: Command, stand_in: Path, tmp_path: Path) -> None:
         told = command("weights", *words)
         assert (told.returncode, told.stdout) == (2, "")
         assert says in told.stderr
+
+
+def test_pull_replaces_what_was_added(command: Command, stand_in: Path, tmp_path: Path) -> None:
+    """After a pull the published weights are the ones found, whatever was there before."""
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(b"mine")
+    command("weights", "add", NAME, mine, "--other")
+    assert command("weights", "pull", NAME).returncode == 0
+    assert command("weights", "verify", NAME).returncode == 0
+
+
+def test_a_cache_that_cannot_be_written(
+    command: Command, stand_in: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One sentence names the folder."""
+    monkeypatch.setenv("GENEVAL_CACHE", "/dev/null/x")
+    for words in (("pull", NAME), ("add", NAME, stand_in)):
+        told = command("weights", *words)
+        assert told.returncode == 2
+        assert "cannot be written" in told.stderr

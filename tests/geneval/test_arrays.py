@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from numpy.typing import NDArray
 from geneval.errors import SampleError
 from geneval.ledger import Ledger
 from geneval.samples.arrays import ArraySet, from_memory, read_array_file
+from geneval.samples.images import Alpha
 
 PIXELS = np.random.default_rng(0).integers(0, 256, (5, 6, 7, 3), dtype=np.uint8)
 GREY = PIXELS[..., :1]
@@ -282,3 +284,15 @@ def test_a_damaged_file_never_raises_anything_else(
         except Exception as error:
             escaped[at] = f"{type(error).__name__}: {error}"
     assert escaped == {}
+
+
+def test_digests_follow_the_alpha_rule(tmp_path: Path, ledger: Ledger) -> None:
+    """What the manifest remembers for one alpha rule is not taken for another."""
+    path = tmp_path / "a.npy"
+    np.save(path, np.random.default_rng(0).integers(0, 256, (3, 4, 4, 4), dtype=np.uint8))
+    os.utime(path, (1e9, 1e9))
+    rules: tuple[Alpha, ...] = ("drop", "white")
+    known = [read_array_file(path, ledger, rule).content() for rule in rules]
+    anew = [read_array_file(path, Ledger(tmp_path / rule), rule).content() for rule in rules]
+    assert known == anew
+    assert known[0] != known[1]

@@ -397,3 +397,13 @@ def test_json_round_trip(named: Named) -> None:
     content = json.loads(json.dumps(to_json(comparison), allow_nan=False))
     assert from_json(content) == comparison
     assert from_json(content).findings == comparison.findings
+
+
+def test_replicates_without_spread_are_no_certainty(named: Named) -> None:
+    """Two pairs of equal runs differ by what rounding leaves open: that is not tested."""
+    results = [
+        named(f"{model}-seed{i}", number, seed=i)
+        for model, number in (("a", 1.0), ("b", 0.999))
+        for i in (1, 2)
+    ]
+    assert outcomes(compare(results))["b"] == "not tested"

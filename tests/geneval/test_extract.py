@@ -15,7 +15,7 @@ from PIL import Image
 
 from geneval.engine.extract import PassWork, extract_shard, load_layer, load_pngs
 from geneval.engine.local import run_pass
-from geneval.errors import SampleError
+from geneval.errors import CheckpointError, SampleError
 from geneval.examples.digits.data import Split
 from geneval.extractors.digits import digits as digits_extractor
 from geneval.extractors.extractor import FeatureExtractor, Layer
@@ -381,3 +381,15 @@ def test_keys_follow_device_and_libraries(ledger: Ledger, monkeypatch: pytest.Mo
     before = work.keys(0)
     monkeypatch.setattr("geneval.engine.extract.versions", lambda *names: {"torch": "99"})
     assert not set(before.values()) & set(work.keys(0).values())
+
+
+def test_a_layer_that_is_not_made_is_an_error(ledger: Ledger) -> None:
+    """An extractor that leaves out what it declares is at fault, not the samples."""
+
+    class Forgetful(Counting):
+        def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+            return {"mean": np.zeros((len(images), 3), dtype=np.float32)}
+
+    with pytest.raises(CheckpointError, match="made nothing for its layer size"):
+        _run(_work(from_memory(_greys(3)), ledger, Forgetful()))
+    assert not _shard_files(ledger)

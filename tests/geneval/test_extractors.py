@@ -236,6 +236,8 @@ def mean(*, times: int = 1): return Mean(times)
 
 def nothing(): return object()
 
+def broken(): raise RuntimeError("no such model")
+
 number = 3
 """
 
@@ -278,3 +280,10 @@ def test_what_is_no_extractor_is_told(name: str, options: dict[str, object], sai
     """One sentence says what is wrong with an extractor of one's own."""
     with pytest.raises(UsageError, match=said):
         build_extractor(name, options, "cpu", None)
+
+
+@pytest.mark.usefixtures("mine")
+def test_a_builder_that_fails_is_told() -> None:
+    """An error of the user's code is one sentence with its type."""
+    with pytest.raises(CheckpointError, match="cannot be built: RuntimeError: no such model"):
+        build_extractor("my_features:broken", {}, "cpu", None)

@@ -289,3 +289,13 @@ def test_a_folder_set_travels_to_another_process(tmp_path: Path, ledger: Ledger)
     assert there.ids == samples.ids
     assert there.content() == samples.content()
     assert there.read(("y/1",)).columns["label"] == ["y"]
+
+
+def test_linked_folders_are_read_once(tmp_path: Path, ledger: Ledger) -> None:
+    """A class folder behind a link is read; one that is there already is not read again."""
+    _folder(tmp_path / "elsewhere", "x.png")
+    root = _folder(tmp_path / "root", "run1/a.png", "run1/b.png")
+    (root / "latest").symlink_to(root / "run1")
+    (root / "more").symlink_to(tmp_path / "elsewhere")
+    (root / "run1" / "up").symlink_to(root)
+    assert FolderSet(root, ledger).ids == ("more/x", "run1/a", "run1/b")

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 
 from geneval.engine.memory import own_source
+from geneval.extractors.pixels import Pixels
 from geneval.ledger import Ledger, file_digest
+from geneval.signature import digest
 from geneval.source import module_source, source_of, versions
 
 
@@ -42,11 +44,14 @@ def write(path: Path, text: str) -> None:
         cached.unlink()
 
 
-def test_own_code_is_its_file() -> None:
-    """The source of geneval's own classes is their file, so that other files change no key."""
+def test_own_code_is_its_file_or_folder() -> None:
+    """Of geneval's own classes other files change no key, but extractors count as one folder."""
+    import geneval.extractors.preprocess
     import geneval.ledger
 
-    assert source_of(Ledger) == file_digest(Path(geneval.ledger.__file__))
+    assert source_of(Ledger) == digest([file_digest(Path(geneval.ledger.__file__))])
+    files = Path(geneval.extractors.preprocess.__file__).parent.glob("*.py")
+    assert source_of(Pixels) == digest(sorted(map(file_digest, files)))
 
 
 def test_a_helper_beside_a_module_counts(project: Path) -> None:
@@ -68,12 +73,14 @@ def test_every_file_of_a_package_counts(project: Path) -> None:
     assert module_source(fresh("mine")) != before
 
 
-def test_unrelated_files_do_not_count(project: Path) -> None:
-    """A script that happens to lie in the same folder changes nothing."""
+def test_files_beside_count_and_others_do_not(project: Path) -> None:
+    """A file beside may be imported later; one in a folder nobody loaded from does not count."""
     write(project / "mine.py", "def score(): return 1\n")
     before = module_source(fresh("mine"))
-    write(project / "other.py", "print()\n")
+    write(project / "scripts" / "other.py", "print()\n")
     assert module_source(fresh("mine")) == before
+    write(project / "later.py", "WIDTH = 1\n")
+    assert module_source(fresh("mine")) != before
 
 
 def test_the_digest_is_of_the_code_that_runs(project: Path) -> None:

@@ -77,7 +77,10 @@ def test_fid_is_that_of_the_images(
 @pytest.mark.parametrize("metric", ["kid", "precision_recall", "density_coverage"])
 def test_what_needs_samples_is_refused(run: Run, reference: KnownMoments, metric: str) -> None:
     """KID and the neighbour metrics are refused before any work, with what to give."""
-    with pytest.raises(UsageError, match=f"{metric} needs reference samples, but .*ref.npz holds"):
+    with pytest.raises(
+        UsageError,
+        match=f"{metric} needs reference samples, but .*ref.npz is taken for its moments",
+    ):
         run(metric, reference.name)
 
 
@@ -173,3 +176,29 @@ def test_moments_that_are_none(
     np.savez(tmp_path / "bad.npz", mu=mu, sigma=sigma)
     with pytest.raises(SampleError, match=rf"bad\.npz.*{told}"):
         read_statistics(tmp_path / "bad.npz")
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"made_by": np.array("no json")},
+        {"made_by": np.array("[1]")},
+        {"n": np.array([1, 2])},
+        {"n": np.array(1)},
+        {"n": np.array(-5)},
+        {"mu": np.array(["a", "b"])},
+        {"sigma": -np.eye(2)},
+    ],
+    ids=["not json", "a list", "n is a vector", "n of one", "n below 0", "words", "negative"],
+)
+def test_damaged_moments_are_one_sentence(tmp_path: Path, damage: dict[str, np.ndarray]) -> None:
+    """Whatever is wrong inside the file names the file and is no traceback."""
+    np.savez(tmp_path / "bad.npz", **{"mu": np.zeros(2), "sigma": np.eye(2), **damage})
+    with pytest.raises(SampleError, match=r"bad\.npz"):
+        read_statistics(tmp_path / "bad.npz")
+
+
+def test_a_part_of_moments_cannot_be_asked(run: Run, reference: KnownMoments) -> None:
+    """`reference.n` beside moments would be ignored, so it is refused."""
+    with pytest.raises(UsageError, match="holds moments, which have no part"):
+        run("fid", reference.name, "reference.n=100")

@@ -154,6 +154,7 @@ class GeneratedSet:
     def __init__(self, checkpoint: Checkpoint, inputs: SampleSet) -> None:
         self.checkpoint = checkpoint
         self.inputs = inputs
+        self._content: list[Digest] | None = None
 
     @property
     def name(self) -> str:
@@ -177,8 +178,10 @@ class GeneratedSet:
 
     def content(self) -> Sequence[Digest]:
         """What each sample follows from: checkpoint and request."""
-        maker = self.checkpoint.digest
-        return [digest({"checkpoint": maker, "request": one}) for one in self.inputs.content()]
+        if self._content is None:
+            maker, asked = self.checkpoint.digest, self.inputs.content()
+            self._content = [digest({"checkpoint": maker, "request": one}) for one in asked]
+        return self._content
 
     def locate(self, sample: str) -> str:
         """The checkpoint and the request's id."""

@@ -16,7 +16,7 @@ from geneval.reports.write import RUN_WRITERS
 from geneval.result import Result, Subject
 from geneval.run import Job, execute, prepare, resolve_device
 from geneval.samples.arrays import from_memory
-from geneval.samples.open import open_images, open_reference
+from geneval.samples.open import open_images, open_moments
 from geneval.samples.sampleset import SampleSet
 from geneval.samples.statistics import KnownMoments
 from geneval.suite import SamplesSpec, Suite, load_suite
@@ -126,14 +126,13 @@ def open_job(
         (Role.TRAIN, train, suite.train),
     ):
         given = given if given is not None else (spec.path if spec else None)
-        if role is Role.REFERENCE and isinstance(given, str | Path) and given:
-            alpha = spec.alpha if spec else "drop"
-            opened = open_reference(Path(given), ledger, alpha)
-            if isinstance(opened, KnownMoments):
-                known[role] = opened
-            else:
-                sets[role] = opened
-        elif given is not None:
+        if given is None:
+            continue
+        is_path = role is Role.REFERENCE and isinstance(given, str | Path)
+        moments = open_moments(Path(given)) if is_path else None
+        if moments is not None:
+            known[role] = moments
+        else:
             sets[role] = open_samples(given, spec or SamplesSpec(), ledger, role.value)
     return prepare(
         suite,

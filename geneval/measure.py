@@ -62,6 +62,7 @@ class Measuring:
         self.evidence: dict[str, EvidenceByRole] = {}
         self.seconds: dict[str, float] = {}
         self._values: dict[str, Value] = {}
+        self._read: dict[str, dict[str, list[Digest]]] = {}
 
     def run(self, progress: Progress) -> tuple[MetricResult, ...]:
         """All metric results."""
@@ -187,8 +188,11 @@ class Measuring:
         """What a measurement reads, by role: the set, its readable samples, columns beside labels.
 
         The set's own fingerprint holds labels; other columns matter only to those who read them.
+        It is the same for every group and output, so it is made once.
         """
-        found = {}
+        if measurement.key in self._read:
+            return self._read[measurement.key]
+        found: dict[str, list[Digest]] = {}
         for role in measurement.roles:
             if role in self.inputs.known:
                 found[str(role)] = [self.fingerprints[role]]
@@ -199,6 +203,7 @@ class Measuring:
             read = {name: list(samples.column(name)) for name in sorted(columns - {"label"})}
             found[str(role)] = [self.fingerprints[role], digest(self.inputs.good(role))]
             found[str(role)] += [digest(read)] if read else []
+        self._read[measurement.key] = found
         return found
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from geneval.errors import CheckpointError, UsageError, unknown
+from geneval.source import source_of
 
 
 @cache
@@ -57,5 +58,6 @@ def named_function(what: str, name: str, written: str) -> Callable[..., Any]:
         raise UsageError(f"{what} {name}: {reason}")
     if not callable(function):
         raise UsageError(f"{what} {name}: {function_name} is no function")
+    source_of(function)  # of the code as it is now, before anyone can edit its file
     found: Callable[..., Any] = function
     return found

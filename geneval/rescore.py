@@ -11,9 +11,8 @@ from geneval.ledger import Ledger
 from geneval.result import Document, Result, Subject
 from geneval.rundir import KEPT
 from geneval.samples.folder import FolderSet
-from geneval.samples.open import open_reference
+from geneval.samples.open import open_images, open_moments
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint
-from geneval.samples.statistics import KnownMoments
 from geneval.suite import SamplesSpec, Suite, load_suite, overridden
 from geneval.value import Role
 
@@ -77,12 +76,13 @@ def _own_set(document: Document, role: Role, ledger: Ledger) -> Path:
     provenance, note = document.provenance, document.sets[role]
     path = Path(provenance.get("folder", ""), provenance.get("sets", {}).get(role.value, ""))
     spec = SamplesSpec.model_validate(document.suite.document.get(role.value) or {})
-    there = open_reference(path, ledger, spec.alpha)
-    if isinstance(there, KnownMoments):
-        same = there.fingerprint
+    moments = open_moments(path)
+    if moments is not None:
+        there = moments.fingerprint
     else:
-        same = fingerprint(Subset.lowest(there, (note.n or 0) + len(note.bad)))
-    if same != note.fingerprint:
+        samples = open_images(path, ledger, spec.alpha)
+        there = fingerprint(Subset.lowest(samples, (note.n or 0) + len(note.bad)))
+    if there != note.fingerprint:
         raise UsageError(
             f"{path} is not the {role} of that run any more; give --{role} PATH to use another"
         )

@@ -11,11 +11,16 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from geneval.evaluator import open_job
 from geneval.examples.digits.data import Split, load_split
+from geneval.examples.digits.demo import FOLDER
 from geneval.extractors.inception import network
 from geneval.extractors.preprocess import resized, scaled
 from geneval.extractors.torchvision_schemas import declare_schemas
 from geneval.ledger import Ledger
+from geneval.reports.write import RUN_WRITERS
+from geneval.run import execute
+from geneval.suite import Suite
 
 declare_schemas()  # torch-fidelity and torchmetrics import torchvision
 
@@ -103,3 +108,26 @@ def twin_weights(inception_twin: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """$GENEVAL_WEIGHTS with random weights for every extractor that needs a file."""
     monkeypatch.setenv("GENEVAL_WEIGHTS", str(inception_twin.parent))
     return inception_twin.parent
+
+
+@pytest.fixture(scope="session")
+def run_checkpoints(digit_files: tuple[Path, Path]) -> Callable[..., dict[str, Path]]:
+    """Runs shipped checkpoints by name under a suite, below a place; their run directories."""
+
+    def run(place: Path, suite: Suite, *names: str, train: Path | None = None) -> dict[str, Path]:
+        found = {}
+        for name in names:
+            job = open_job(
+                suite,
+                Ledger(place / "cache"),
+                checkpoint=FOLDER / f"{name}.safetensors",
+                reference=digit_files[1],
+                train=train,
+                origin={"command": f"geneval run digits --checkpoint {name}.safetensors"},
+            )
+            directory = execute(job, place / "runs", RUN_WRITERS).directory
+            assert directory is not None
+            found[name] = directory
+        return found
+
+    return run

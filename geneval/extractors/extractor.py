@@ -124,7 +124,6 @@ def build_extractor(
     if reserved:
         raise UsageError(f"extractor {name}: {reserved.pop()} is set elsewhere, not as an option")
     build = known[name].build if name in known else named_function("extractor", name, name)
-    source_of(build)  # of the code as it is now, before anyone can edit its file
     chosen = checked(f"extractor {name}", build, {**options, **_place(build, device, weights)})
     try:
         built = build(**chosen)

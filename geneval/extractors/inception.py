@@ -41,7 +41,6 @@ SPATIAL_CHANNELS = 7
 def network() -> torch.nn.Module:
     """The untrained network: input float32 [b, 3, 299, 299] to the three layers by name."""
     declare_schemas()  # torch-fidelity imports torchvision
-    import torch
     from torch import nn
     from torch_fidelity import feature_extractor_inceptionv3 as blocks
 
@@ -82,8 +81,7 @@ def network() -> torch.nn.Module:
                 "spatial": spatial.permute(0, 2, 3, 1).flatten(1),
             }
 
-    with torch.device("cpu"):
-        return Inception()
+    return Inception()
 
 
 class InceptionV3:

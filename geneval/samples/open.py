@@ -13,11 +13,9 @@ from geneval.samples.sampleset import SampleSet
 from geneval.samples.statistics import KnownMoments, is_statistics, read_statistics
 
 
-def open_reference(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet | KnownMoments:
-    """What `open_images` opens, or moments; raises `UsageError` when it is neither."""
-    if path.is_file() and is_statistics(path):
-        return read_statistics(path)
-    return open_images(path, ledger, alpha)
+def open_moments(path: Path) -> KnownMoments | None:
+    """The moments of a file that holds some, or None; raises `UsageError` for a pickle."""
+    return read_statistics(path) if path.is_file() and is_statistics(path) else None
 
 
 def open_images(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet:

@@ -14,24 +14,15 @@ Paper: Nash et al. 2021, arXiv:2103.03841; the layer as in Dhariwal and Nichol 2
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Any
-
-import numpy as np
+from typing import Annotated
 
 from geneval.data import Features, Moments
 from geneval.metric import features, metric
-from geneval.metrics.fidelity.fid import example as clouds
-from geneval.metrics.fidelity.fid import fid
+from geneval.metrics.fidelity.fid import example, fid
 from geneval.options import AtLeast
 from geneval.resample import Context
 from geneval.value import Estimate, OutputSpec
-
-
-def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
-    """The clouds of `fid`."""
-    return clouds(rng, damage)
 
 
 @metric(

@@ -10,11 +10,6 @@ from subprocess import CompletedProcess
 import pytest
 
 from geneval.cli.app import run_app
-from geneval.evaluator import open_job
-from geneval.examples.digits.demo import FOLDER
-from geneval.ledger import Ledger
-from geneval.reports.write import RUN_WRITERS
-from geneval.run import execute
 from geneval.suite import load_suite
 
 Command = Callable[..., CompletedProcess[str]]
@@ -43,23 +38,11 @@ def command(
 
 @pytest.fixture(scope="session")
 def step_runs(
-    digit_files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+    run_checkpoints: Callable[..., dict[str, Path]], tmp_path_factory: pytest.TempPathFactory
 ) -> dict[str, Path]:
     """Run directories of three checkpoints under a short `digits`: 300 samples each, all kept."""
-    out = tmp_path_factory.mktemp("step-runs")
     choices = ["name=digits", "generate.n=300", "generate.adapter=digits", "keep_samples=all"]
     choices += ["metrics.class_balance.labels=predicted", 'gates=["fid.debiased <= 6"]']
     suite = load_suite("fid,class_balance", choices)
-    found = {}
-    for name in ("step-000250", "step-001000", "step-004000"):
-        job = open_job(
-            suite,
-            Ledger(out / "cache"),
-            checkpoint=FOLDER / f"{name}.safetensors",
-            reference=digit_files[1],
-            origin={"command": f"geneval run digits --checkpoint {name}.safetensors"},
-        )
-        directory = execute(job, out / "runs", RUN_WRITERS).directory
-        assert directory is not None
-        found[name] = directory
-    return found
+    steps = ("step-000250", "step-001000", "step-004000")
+    return run_checkpoints(tmp_path_factory.mktemp("step-runs"), suite, *steps)

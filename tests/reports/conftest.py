@@ -23,7 +23,7 @@ from PIL import Image
 from geneval.compare import compare
 from geneval.evaluator import open_job
 from geneval.examples.digits.data import Split
-from geneval.examples.digits.demo import FOLDER
+from geneval.examples.digits.demo import EXPECTED
 from geneval.ledger import Ledger
 from geneval.reports.write import RUN_WRITERS, write_comparison
 from geneval.result import Result, Subject
@@ -106,25 +106,14 @@ def parsed() -> Callable[[str], Element]:
 
 @pytest.fixture(scope="session")
 def step_runs(
-    digit_files: tuple[Path, Path], tmp_path_factory: pytest.TempPathFactory
+    run_checkpoints: Callable[..., dict[str, Path]],
+    digit_files: tuple[Path, Path],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> dict[str, Path]:
     """Run directories of the demonstration's four checkpoints under its own suite."""
-    place = tmp_path_factory.mktemp("reports")
     suite = load_suite("digits", ["generate.n=500"])
-    found = {}
-    for name in ("step-000250", "step-001000", "step-004000", "collapsed"):
-        job = open_job(
-            suite,
-            Ledger(place / "cache"),
-            checkpoint=FOLDER / f"{name}.safetensors",
-            reference=digit_files[1],
-            train=digit_files[0],
-            origin={"command": f"geneval run digits --checkpoint {name}.safetensors"},
-        )
-        directory = execute(job, place / "runs", RUN_WRITERS).directory
-        assert directory is not None
-        found[name] = directory
-    return found
+    place, train = tmp_path_factory.mktemp("reports"), digit_files[0]
+    return run_checkpoints(place, suite, *EXPECTED, train=train)
 
 
 @pytest.fixture(scope="session")

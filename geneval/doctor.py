@@ -12,14 +12,14 @@ from pathlib import Path
 
 from geneval import __version__
 from geneval.checkpoint import known_adapters
-from geneval.errors import UsageError
 from geneval.extractors import extractor
 from geneval.extractors.digits import EMBEDDED, Digits
 from geneval.extractors.torchvision_schemas import can_import_torchvision
-from geneval.extractors.weights import PUBLISHED, find_weights
+from geneval.extractors.weights import PUBLISHED, doubts, present
 from geneval.ledger import atomic_write, default_root, file_digest
 from geneval.metric import PLUGINS, all_metrics
 from geneval.plugins import load_plugins
+from geneval.samples.sampleset import Batch
 
 _PACKAGES = (
     "torch",
@@ -97,16 +97,15 @@ def _weights() -> Iterator[Finding]:
 
 def _published() -> Iterator[Finding]:
     """The weights that papers' numbers need, which do not come with the package."""
-    for name, published in PUBLISHED.items():
-        try:
-            path = find_weights(name, None)
-        except UsageError:
-            how = f"geneval weights pull {name}, for suites that use it"
-            yield Finding(f"weights of {name}", False, "absent", how, False)
-            continue
-        doubts = published.doubts(name, file_digest(path))
-        found = doubts[0] if doubts else f"{path}, as published"
-        yield Finding(f"weights of {name}", not doubts, found, "see geneval weights", False)
+    found = {name: present(name) for name in PUBLISHED}
+    absent = ", ".join(name for name, path in found.items() if path is None)
+    if absent:
+        how = "geneval weights pull NAME, for suites that use it"
+        yield Finding("weights", False, f"absent: {absent}", how, False)
+    for name, path in ((name, path) for name, path in found.items() if path is not None):
+        said = doubts(name, file_digest(path))
+        told = said[0] if said else f"{path}, as published"
+        yield Finding(f"weights of {name}", not said, told, "see geneval weights", False)
 
 
 def _batches() -> Finding:
@@ -115,8 +114,11 @@ def _batches() -> Finding:
 
     extract = Digits(EMBEDDED, "cpu")
     images = np.random.default_rng(0).integers(0, 256, (64, 8, 8, 3), dtype=np.uint8)
-    together = extract(images)["features"]
-    alone = np.concatenate([extract(images[i : i + 1])["features"] for i in range(len(images))])
+    together, *each = (
+        extract(Batch.of(image=some), ("features",))["features"]
+        for some in (images, *np.split(images, len(images)))
+    )
+    alone = np.concatenate(each)
     change = float(np.abs(together - alone).max() / np.abs(together).max())
     found = f"batch size changes a feature by at most {change:.1g} of the largest (digits, cpu)"
     return Finding("rounding", change < 1e-4, found, "report it: this is more than rounding")

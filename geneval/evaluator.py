@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from geneval.checkpoint import GeneratedSet, load_checkpoint, step_of
 from geneval.engine.progress import Progress
 from geneval.errors import UsageError
+from geneval.extractors.weights import pull
 from geneval.ledger import Ledger, default_root
 from geneval.reports.write import RUN_WRITERS
 from geneval.result import Result, Subject
@@ -95,10 +96,11 @@ def open_job(
     workers: int = 0,
     allow_pt: bool = False,
     origin: Mapping[str, Any] | None = None,
+    fetch: Callable[[str], Any] | None = pull,
 ) -> Job:
     """Open everything a run needs; what is not given here is taken from the suite.
 
-    `subject` says whose samples these are, where their place does not.
+    `subject` says whose samples these are, where their place does not; `fetch` brings weights.
     """
     if checkpoint is None and samples is None:
         checkpoint = suite.generate.checkpoint
@@ -132,7 +134,7 @@ def open_job(
         moments = open_moments(Path(given)) if is_path else None
         if moments is not None:
             known[role] = moments
-        else:
+        if moments is None or moments.beside_images:
             sets[role] = open_samples(given, spec or SamplesSpec(), ledger, role.value)
     return prepare(
         suite,
@@ -144,6 +146,7 @@ def open_job(
         limit=limit,
         workers=workers,
         origin=origin,
+        fetch=fetch,
     )
 
 

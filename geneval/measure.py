@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from geneval.engine.extract import TARGET
 from geneval.engine.inputs import Inputs, Scope
 from geneval.engine.memory import own_source, recall, remember
 from geneval.engine.progress import Progress, stage
@@ -149,7 +150,7 @@ class Measuring:
         """Samples of each role that the measurement reads within a scope; None where unknown."""
         counts: dict[Role, int | None] = {}
         for role in measurement.roles:
-            if role in self.inputs.known:
+            if not measurement.reads_samples(role):
                 first = next(iter(self.inputs.known[role].layers.values()))
                 counts[role] = first.n
                 continue
@@ -194,17 +195,25 @@ class Measuring:
             return self._read[measurement.key]
         found: dict[str, list[Digest]] = {}
         for role in measurement.roles:
-            if role in self.inputs.known:
-                found[str(role)] = [self.fingerprints[role]]
+            if not measurement.reads_samples(role):
+                found[str(role)] = [self.inputs.known[role].fingerprint]
                 continue
             samples = self.inputs.samples(role)
             columns = {c for n in measurement.needs.values() if n.role is role for c in n.columns}
             columns |= {measurement.entry.by} if measurement.entry.by else set()
+            columns |= self._beside_images(measurement, role)
             read = {name: list(samples.column(name)) for name in sorted(columns - {"label"})}
             found[str(role)] = [self.fingerprints[role], digest(self.inputs.good(role))]
             found[str(role)] += [digest(read)] if read else []
+        if TARGET in measurement.reads:
+            found[TARGET] = [self.fingerprints[Role.REFERENCE]]
         self._read[measurement.key] = found
         return found
+
+    def _beside_images(self, measurement: Measurement, role: Role) -> set[str]:
+        """The columns other than images that a measurement's layers read, such as prompts."""
+        fields = self.inputs.samples(role).fields
+        return {name for name in measurement.reads if fields.get(name, "image") != "image"}
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:
         if need.kind == "values":
@@ -273,9 +282,22 @@ class Measuring:
         if spec.n_match != "any" and not read:
             fields.append(("n", estimate.n.get(Role.GENERATED)))
         short = {Role.REFERENCE: "ref", Role.TRAIN: "train"}
-        fields += [(short[r], self.fingerprints[r]) for r in measurement.roles if r in short]
+        if Role.GENERATED in measurement.roles:
+            asked = self.inputs.samples(Role.GENERATED)
+            for name in sorted(self._beside_images(measurement, Role.GENERATED)):
+                fields.append((name, digest(list(asked.column(name)))[:16]))
+        if TARGET in measurement.reads:
+            fields.append((TARGET, self.fingerprints[Role.REFERENCE]))
+        named = [role for role in measurement.roles if role in short]
+        fields += [(short[role], self._identity(measurement, role)) for role in named]
         fields.append(("v", spec.version))
         return Signature(tuple(fields), exact_n=spec.n_match == "exact")
+
+    def _identity(self, measurement: Measurement, role: Role) -> Digest:
+        """What a measurement takes a role by: its samples, or moments that are known."""
+        if measurement.reads_samples(role):
+            return self.fingerprints[role]
+        return self.inputs.known[role].fingerprint
 
     def _extraction(self, measurement: Measurement) -> list[tuple[str, Scalar]]:
         """The fields of every extractor a measurement uses, the second one's numbered."""

@@ -26,7 +26,7 @@ from geneval.signature import Scalar
 from geneval.source import source_of
 from geneval.value import Estimate, OutputSpec, Role
 
-Kind = Literal["features", "moments", "logits", "labels", "neighbours", "fields", "values"]
+Kind = Literal["features", "logits", "labels", "neighbours", "fields", "values"]
 LabelSource = Literal["given", "predicted"]
 Compute = Callable[..., Sequence[Estimate]]
 Example = Callable[[np.random.Generator, float], Mapping[str, Any]]
@@ -42,9 +42,9 @@ class Undefined(Exception):  # noqa: N818 (a state of the metric, not a mistake)
 class Need:
     """One thing a metric asks for. Which fields matter follows from `kind`.
 
-    features, moments, logits: `role`, and the extractor of the measurement unless `extractor` names
-    one; `or_moments` accepts a role that is known by its moments only, `spatial` asks for the layer
-    that keeps places. neighbours: also `k`.
+    features, logits: `role`, the role of the extractor's `layer`, and the extractor of the
+    measurement unless `extractor` names one; `or_moments` accepts a role that is known by its
+    moments only. neighbours: also `k`.
     labels: `role` and `source`, and `classes` that predictions must be able to name. fields: `role`
     and `columns`. values: addresses in `of`, delivered with their evidence.
     """
@@ -58,16 +58,7 @@ class Need:
     columns: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
-    spatial: bool = False
-
-    @property
-    def layer(self) -> Literal["features", "logits", "spatial"] | None:
-        """The extractor layer role this need is computed from, if any."""
-        if self.kind in ("features", "moments", "neighbours"):
-            return "spatial" if self.spatial else "features"
-        if self.kind == "logits" or (self.kind == "labels" and self.source == "predicted"):
-            return "logits"
-        return None
+    layer: str | None = None
 
 
 def features(
@@ -75,20 +66,20 @@ def features(
     *,
     or_moments: bool = False,
     extractor: str | None = None,
-    spatial: bool = False,
+    layer: str = "features",
 ) -> Need:
-    """Features of a role, those of places with `spatial`; `or_moments` takes moments as well."""
-    return Need("features", Role(role), extractor, or_moments, spatial=spatial)
+    """Rows of an extractor's layer for a role; `or_moments` takes moments as well."""
+    return Need("features", Role(role), extractor, or_moments, layer=layer)
 
 
 def logits(role: str) -> Need:
     """Logits of a role, with the label names of their columns."""
-    return Need("logits", Role(role))
+    return Need("logits", Role(role), layer="logits")
 
 
 def neighbours(role: str, k: int) -> Need:
     """The k nearest neighbours of every sample within its own role."""
-    return Need("neighbours", Role(role), k=k)
+    return Need("neighbours", Role(role), k=k, layer="features")
 
 
 def labels(role: str, source: LabelSource, classes: Sequence[str] | None = None) -> Need:
@@ -96,7 +87,8 @@ def labels(role: str, source: LabelSource, classes: Sequence[str] | None = None)
 
     `classes` are names that the suite declares, which a predicting extractor must know.
     """
-    return Need("labels", Role(role), source=source, classes=tuple(classes or ()))
+    layer = "logits" if source == "predicted" else None
+    return Need("labels", Role(role), source=source, classes=tuple(classes or ()), layer=layer)
 
 
 def fields(role: str, *columns: str) -> Need:

@@ -8,10 +8,11 @@ done with a sentence that says what to give.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from geneval.engine.extract import TARGET
 from geneval.errors import UsageError, unknown
-from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
+from geneval.extractors.extractor import FeatureExtractor, Layer, LayerRole, layer_of
 from geneval.metric import Need
 from geneval.samples.sampleset import FieldType
 from geneval.samples.statistics import KnownMoments
@@ -29,8 +30,9 @@ _GIVE = {
 class SetFacts:
     """What the plan needs to know of a sample set, without reading a sample.
 
-    `groups` holds what stands in the columns by which the suite groups; `known` the moments that
-    are all there is of a role without samples.
+    `groups` holds what stands in the columns by which the suite groups; `known` the moments beside
+    the samples, or instead of them where `n` is 0; `unpaired` the ids of a generated set that the
+    reference lacks, if any are to be compared one by one.
     """
 
     name: str
@@ -40,6 +42,7 @@ class SetFacts:
     requested_labels: bool = False
     groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
     known: KnownMoments | None = None
+    unpaired: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -53,11 +56,21 @@ class Pass:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One metric with its needs and the key of the extractor they are computed with."""
+    """One metric with its needs and the key of the extractor they are computed with.
+
+    In a plan `or_moments` of a need says that moments do serve it; `reads` are the fields that its
+    extractors' layers are made of.
+    """
 
     entry: MetricEntry
     needs: Mapping[str, Need]
     extractor: str
+    reads: frozenset[str] = frozenset()
+
+    def reads_samples(self, role: Role) -> bool:
+        """Whether it looks at samples of a role, beyond moments that are known."""
+        wanted = [n for n in self.needs.values() if n.kind != "values" and n.role is role]
+        return any(not need.or_moments for need in wanted)
 
     @property
     def key(self) -> str:
@@ -134,7 +147,12 @@ def make_plan(
         choice = entry.extractor or suite.extractor
         measurement = Measurement(entry, entry.spec.needs(entry.options), choice.key)
         try:
-            for need in measurement.needs.values():
+            needs = {
+                name: _resolved(need, measurement, sets, extractors)
+                for name, need in measurement.needs.items()
+            }
+            measurement = replace(measurement, needs=needs, reads=_reads(measurement, extractors))
+            for need in needs.values():
                 _check(need, measurement, sets, extractors)
             _check_groups(measurement, sets)
         except UsageError as error:
@@ -154,9 +172,37 @@ def make_plan(
     passes = tuple(
         Pass(role, sets[role].n, _layers(role, ordered, extractors))
         for role in Role
-        if role in sets and sets[role].known is None
+        if role in sets and sets[role].n
     )
     return Plan(suite, passes, ordered, groups, skipped)
+
+
+def _resolved(
+    need: Need,
+    measurement: Measurement,
+    sets: Mapping[Role, SetFacts],
+    extractors: Mapping[str, FeatureExtractor],
+) -> Need:
+    """The need, which accepts moments only where they are to serve it."""
+    facts = sets.get(need.role)
+    if not need.or_moments or facts is None:
+        return need
+    if facts.known is None:
+        return replace(need, or_moments=False)
+    if not facts.n:
+        return need
+    extractor = extractors[need.extractor or measurement.extractor]
+    return replace(need, or_moments=not _unfit(need, facts.known, extractor))
+
+
+def _reads(measurement: Measurement, extractors: Mapping[str, FeatureExtractor]) -> frozenset[str]:
+    """The fields that the layers wanted by a measurement are made of."""
+    found: set[str] = set()
+    for need in measurement.needs.values():
+        extractor = extractors[need.extractor or measurement.extractor]
+        layer = layer_of(extractor, need.layer or "")
+        found.update(extractor.layers[layer].reads if layer else ())
+    return frozenset(found)
 
 
 def _check(
@@ -171,11 +217,20 @@ def _check(
     if need.role not in sets:
         raise UsageError(f"{key} needs {need.role} samples: give {_GIVE[need.role]}")
     facts = sets[need.role]
-    if facts.known:
-        _check_moments(need, key, facts.known, extractors[need.extractor or measurement.extractor])
+    extractor = extractors[need.extractor or measurement.extractor]
+    if facts.known and need.or_moments:
+        unfit = _unfit(need, facts.known, extractor)
+        if unfit:
+            raise UsageError(f"{key}: {unfit}")
         return
+    if not facts.n:
+        raise UsageError(
+            f"{key} needs {need.role} samples, but {facts.name} holds moments only: give a folder "
+            f"or an array of images, or leave {key} out"
+        )
     if need.layer:
-        _check_layer(need.layer, extractors[need.extractor or measurement.extractor], key)
+        layer = _check_layer(need.layer, extractor, key)
+        _check_reads(layer, need.role, key, sets)
     if need.kind == "labels":
         _check_labels(need, measurement, facts, extractors)
     for column in need.columns:
@@ -183,37 +238,56 @@ def _check(
             raise UsageError(f"{key}: {facts.name}: {unknown('field', column, facts.fields)}")
 
 
-def _check_moments(need: Need, key: str, known: KnownMoments, extractor: FeatureExtractor) -> None:
-    """A role without samples can only serve by moments, and by those of this very extractor."""
-    if not need.or_moments or need.layer is None:
-        raise UsageError(
-            f"{key} needs {need.role} samples, but {known.name} is taken for its moments: give a "
-            f"folder or an array of images without mu and sigma, or leave {key} out"
-        )
-    layer = layer_of(extractor, need.layer)
+def _unfit(need: Need, known: KnownMoments, extractor: FeatureExtractor) -> str:
+    """Why known moments are not those of this very extractor's layer, or ''."""
+    role = need.layer or ""
+    layer = layer_of(extractor, role)
     identity = extractor.identity
-    if layer is None or need.layer not in known.layers:
-        raise UsageError(f"{key}: {known.name} holds no moments of {need.layer} features")
-    width, held = extractor.layers[layer].width, known.widths[need.layer]
+    if layer is None or role not in known.layers:
+        return f"{known.name} holds no moments of {role} features"
+    width, held = extractor.layers[layer].width, known.widths[role]
     if width != held:
-        raise UsageError(
-            f"{key}: {known.name} holds moments of {held} features, the extractor "
-            f"{identity['ext']} makes {width}"
+        return (
+            f"{known.name} holds moments of {held} features, the extractor {identity['ext']} "
+            f"makes {width}"
         )
     for name, made in known.made_by.items():
         if identity.get(name) != made:
-            raise UsageError(
-                f"{key}: {known.name} was made with {name} {made}, the suite has "
-                f"{identity.get(name)}"
-            )
+            return f"{known.name} was made with {name} {made}, the suite has {identity.get(name)}"
+    return ""
 
 
-def _check_layer(layer: LayerRole, extractor: FeatureExtractor, key: str) -> None:
-    if layer_of(extractor, layer) is None:
+def _check_layer(role: LayerRole, extractor: FeatureExtractor, key: str) -> Layer:
+    layer = layer_of(extractor, role)
+    if layer is None:
         name = extractor.identity["ext"]
         raise UsageError(
-            f"{key} needs {layer}, which the extractor {name} does not have; it has "
+            f"{key} needs {role}, which the extractor {name} does not have; it has "
             f"{', '.join(extractor.layers)} (`optional: true` skips it)"
+        )
+    return extractor.layers[layer]
+
+
+def _check_reads(layer: Layer, role: Role, key: str, sets: Mapping[Role, SetFacts]) -> None:
+    """Every sample must have the fields that a layer is made of."""
+    facts = sets[role]
+    for name in layer.reads:
+        if name != TARGET and name not in facts.fields:
+            has = ", ".join(facts.fields)
+            raise UsageError(
+                f"{key} needs the field {name!r} of every {role} sample, and {facts.name} has "
+                f"{has}: add it as a column of its metadata, or name the column that holds it "
+                f"with `fields: {{{name}: COLUMN}}`"
+            )
+    if TARGET not in layer.reads:
+        return
+    if Role.REFERENCE not in sets or not sets[Role.REFERENCE].n:
+        raise UsageError(f"{key} needs {Role.REFERENCE} samples: give {_GIVE[Role.REFERENCE]}")
+    if facts.unpaired:
+        raise UsageError(
+            f"{key} compares each sample with the reference sample of the same id, and "
+            f"{sets[Role.REFERENCE].name} has none for {facts.unpaired[0]!r} "
+            f"({len(facts.unpaired)} such ids)"
         )
 
 
@@ -307,11 +381,10 @@ def _layers(
     wanted: dict[str, list[str]] = {}
     for measurement in measurements:
         for need in measurement.needs.values():
-            if need.role is not role or need.layer is None:
+            if need.role is not role or need.layer is None or need.or_moments:
                 continue
             name = need.extractor or measurement.extractor
-            roles: tuple[LayerRole, ...] = (need.layer, "unlikeness")
-            for layer_role in roles:
+            for layer_role in (need.layer, "unlikeness"):
                 layer = layer_of(extractors[name], layer_role)
                 if layer and layer not in wanted.setdefault(name, []):
                     wanted[name].append(layer)

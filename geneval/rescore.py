@@ -77,7 +77,7 @@ def _own_set(document: Document, role: Role, ledger: Ledger) -> Path:
     path = Path(provenance.get("folder", ""), provenance.get("sets", {}).get(role.value, ""))
     spec = SamplesSpec.model_validate(document.suite.document.get(role.value) or {})
     moments = open_moments(path)
-    if moments is not None:
+    if moments is not None and not moments.beside_images:
         there = moments.fingerprint
     else:
         samples = open_images(path, ledger, spec.alpha)

@@ -6,7 +6,7 @@ import contextlib
 import datetime
 import platform
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, Silent, stage
 from geneval.errors import ExitCode, SampleError, UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, build_extractor
+from geneval.extractors.weights import PUBLISHED, present, pull
 from geneval.gate import Gate, read_gates
 from geneval.ledger import Ledger
 from geneval.measure import Measuring
@@ -53,6 +54,7 @@ class Job:
     gates: tuple[Gate, ...]
     sets: Mapping[Role, SampleSet]
     known: Mapping[Role, KnownMoments]
+    targets: SampleSet | None
     extractors: Mapping[str, FeatureExtractor]
     ledger: Ledger
     device: str
@@ -87,10 +89,12 @@ def prepare(
     limit: int | None = None,
     workers: int = 0,
     origin: Mapping[str, Any] | None = None,
+    fetch: Callable[[str], Any] | None = pull,
 ) -> Job:
     """Build extractors, plan, and read the gates; raises before any sample is read.
 
-    A `subject` without a digest gets the fingerprint of its samples.
+    A `subject` without a digest gets the fingerprint of its samples. `fetch` brings the weights of
+    an extractor that the plan wants and that are not there; without it they stay away.
     """
     _require_used_weights(suite)
     wanted, limited = _asked(suite), {}
@@ -104,17 +108,26 @@ def prepare(
     grouped = {entry.by for entry in suite.metrics if entry.by}
     known = known or {}
     for role in known:
-        if wanted[role] is not None:
+        if wanted[role] is not None and role not in sets:
             raise UsageError(f"{role}: n: {known[role].name} holds moments, which have no part")
     facts = {role: _facts(samples, grouped) for role, samples in limited.items()}
-    facts |= {role: SetFacts(one.name, 0, {}, known=one) for role, one in known.items()}
+    for role, one in known.items():
+        there = facts.get(role, SetFacts(one.name, 0, {}))
+        facts[role] = replace(there, known=one)
+    if Role.GENERATED in sets and Role.REFERENCE in sets:
+        alone = set(limited[Role.GENERATED].ids).difference(sets[Role.REFERENCE].ids)
+        made = facts[Role.GENERATED]
+        facts[Role.GENERATED] = replace(made, unpaired=tuple(sorted(alone)))
     plan = make_plan(suite, facts, extractors)
+    if fetch:
+        extractors = _fetched(suite, extractors, plan, device, fetch)
     return Job(
         suite=suite,
         plan=plan,
         gates=read_gates(suite, plan.book),
         sets=limited,
         known=known,
+        targets=sets.get(Role.REFERENCE),
         extractors=extractors,
         ledger=ledger,
         device=device,
@@ -123,6 +136,37 @@ def prepare(
         workers=workers,
         origin=origin or {},
     )
+
+
+def absent_weights(job: Job) -> list[str]:
+    """The extractors whose weights the job has yet to fetch."""
+    return _absent(job.suite, job.plan)
+
+
+def _absent(suite: Suite, plan: Plan) -> list[str]:
+    used = {key for one in plan.passes for key in one.layers}
+    names = {choice.name for key, choice in chosen_extractors(suite).items() if key in used}
+    return sorted(
+        name for name in names & set(PUBLISHED) if name not in suite.weights and not present(name)
+    )
+
+
+def _fetched(
+    suite: Suite,
+    extractors: Mapping[str, FeatureExtractor],
+    plan: Plan,
+    device: str,
+    fetch: Callable[[str], Any],
+) -> dict[str, FeatureExtractor]:
+    """The extractors once the weights that the plan wants are there."""
+    absent = _absent(suite, plan)
+    for name in absent:
+        fetch(name)
+    choices = chosen_extractors(suite)
+    return {
+        key: built_extractor(suite, choices[key], device) if choices[key].name in absent else one
+        for key, one in extractors.items()
+    }
 
 
 def built_extractor(suite: Suite, choice: ExtractorChoice, device: str) -> FeatureExtractor:
@@ -230,7 +274,10 @@ def works_of(job: Job) -> dict[Role, PassWork]:
             backend=job.device,
             batch_size=job.suite.generate.batch_size,
             keep=job.suite.keep_samples == "all" and _generating(job.sets[one.role]),
-            decode=any(one.role in measurement.roles for measurement in job.plan.measurements),
+            decode=any(
+                measurement.reads_samples(one.role) for measurement in job.plan.measurements
+            ),
+            targets=job.targets if one.role is Role.GENERATED else None,
         )
         for one in job.plan.passes
     }
@@ -269,8 +316,8 @@ def _measure(
     bad: Mapping[Role, Mapping[str, str]],
     progress: Progress,
 ) -> tuple[Document, Measuring]:
-    fingerprints = {role: fingerprint(samples) for role, samples in job.sets.items()}
-    fingerprints |= {role: known.fingerprint for role, known in job.known.items()}
+    fingerprints = {role: known.fingerprint for role, known in job.known.items()}
+    fingerprints |= {role: fingerprint(samples) for role, samples in job.sets.items()}
     inputs = Inputs(works, job.plan.widest, job.known)
     for role in job.sets:
         if not inputs.good(role):
@@ -283,9 +330,9 @@ def _measure(
         suite=SuiteNote(job.suite.name, job.suite.digest, job.suite.document),
         subject=replace(job.subject, digest=job.subject.digest or fingerprints[Role.GENERATED]),
         sets={
-            role: SetNote(None, fingerprints[role])
-            if role in job.known
-            else SetNote(len(inputs.good(role)), fingerprints[role], bad[role])
+            role: SetNote(len(inputs.good(role)), fingerprints[role], bad[role])
+            if role in job.sets
+            else SetNote(None, fingerprints[role])
             for role in Role
             if role in job.sets or role in job.known
         },
@@ -376,8 +423,8 @@ def _provenance(job: Job) -> dict[str, Any]:
         "started": now.isoformat().replace("+00:00", "Z"),
         "folder": str(Path.cwd()),
         "sets": {
-            **{str(role): samples.name for role, samples in job.sets.items()},
             **{str(role): known.name for role, known in job.known.items()},
+            **{str(role): samples.name for role, samples in job.sets.items()},
         },
         "weights": job.suite.weights,
         "baselines": job.suite.baselines,

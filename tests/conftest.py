@@ -14,8 +14,8 @@ from PIL import Image
 from geneval.evaluator import open_job
 from geneval.examples.digits.data import Split, load_split
 from geneval.examples.digits.demo import FOLDER
-from geneval.extractors.inception import network
-from geneval.extractors.preprocess import resized, scaled
+from geneval.extractors.inception import network, scaled
+from geneval.extractors.preprocess import resized
 from geneval.extractors.torchvision_schemas import declare_schemas
 from geneval.ledger import Ledger
 from geneval.reports.write import RUN_WRITERS
@@ -27,8 +27,9 @@ declare_schemas()  # torch-fidelity and torchmetrics import torchvision
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A fresh ledger folder that every command of the test uses."""
+    """A fresh ledger folder that every command of the test uses, and no network."""
     root = tmp_path_factory.mktemp("cache")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     monkeypatch.setenv("GENEVAL_CACHE", str(root))
     return root
 

@@ -14,7 +14,8 @@ if TYPE_CHECKING:
 
 def plan(job: Job) -> dict[str, Any]:
     """Passes with expected seconds and bytes, metrics, what is skipped, gates, downloads."""
-    from geneval.run import works_of
+    from geneval.extractors.weights import PUBLISHED
+    from geneval.run import absent_weights, works_of
 
     return {
         "subject": job.subject.name,
@@ -28,7 +29,7 @@ def plan(job: Job) -> dict[str, Any]:
         ],
         "skipped": dict(job.plan.skipped),
         "gates": [gate.text for gate in job.gates],
-        "downloads": [],
+        "downloads": [{"weights": n, "url": PUBLISHED[n].url} for n in absent_weights(job)],
     }
 
 
@@ -53,7 +54,8 @@ def text(content: Mapping[str, Any]) -> str:
     lines += [f"  skipped: {printable(reason)}" for reason in content["skipped"].values()]
     lines.append("gates" if content["gates"] else "no gates")
     lines += [f"  {printable(gate)}" for gate in content["gates"]]
-    lines.append("downloads: none")
+    lines.append("downloads" if content["downloads"] else "downloads: none")
+    lines += [f"  weights of {one['weights']} from {one['url']}" for one in content["downloads"]]
     return "\n".join(lines)
 
 

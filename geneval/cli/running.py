@@ -17,6 +17,7 @@ from geneval.cli import outcome as printing
 from geneval.cli import planning
 from geneval.cli.console import progress, say
 from geneval.evaluator import open_job
+from geneval.extractors.weights import PUBLISHED, pull
 from geneval.ledger import Ledger, default_root
 from geneval.reports.write import RUN_WRITERS
 from geneval.run import Job, Outcome, execute, resolve_device
@@ -65,6 +66,7 @@ def run_all(
             limit=invocation.limit,
             workers=invocation.workers,
             origin={"command": command, "offline": invocation.offline},
+            fetch=None if dry_run else _fetch,
         )
         for subject in subjects
     ]
@@ -79,6 +81,11 @@ def run_all(
     elif len(outcomes) > 1:
         say("compare them: geneval compare " + shlex.join(str(one.directory) for one in outcomes))
     raise typer.Exit(printing.worst_code(outcomes))
+
+
+def _fetch(name: str) -> None:
+    say(f"fetching the weights of {name} from {PUBLISHED[name].url}")
+    pull(name)
 
 
 def _run(job: Job, out: Path, as_json: bool) -> Outcome:

@@ -23,15 +23,12 @@ def list_() -> None:
     geneval weights list
     """
     from geneval.cli.console import columns
-    from geneval.errors import UsageError
-    from geneval.extractors.weights import PUBLISHED, find_weights
+    from geneval.extractors.weights import PUBLISHED, present
 
     rows = []
     for name, published in PUBLISHED.items():
-        try:
-            rows.append((name, published.digest, str(find_weights(name, None))))
-        except UsageError:
-            rows.append((name, published.digest, f"absent; published at {published.url}"))
+        absent = f"absent; published at {published.url}"
+        rows.append((name, published.digest[:16], str(present(name) or absent)))
     print("\n".join(columns(rows)))
 
 
@@ -44,9 +41,13 @@ def pull(
 
     geneval weights pull inception-v3
     """
+    import os
+
     from geneval.extractors import weights
 
-    print(weights.pull(name, offline))
+    if offline:
+        os.environ["HF_HUB_OFFLINE"] = "1"
+    print(weights.pull(name))
 
 
 @app.command()
@@ -72,11 +73,13 @@ def verify(name: Name) -> None:
 
     geneval weights verify inception-v3
     """
-    from geneval.errors import ExitCode
-    from geneval.extractors.weights import find_weights, published
+    from geneval.errors import ExitCode, UsageError
+    from geneval.extractors.weights import doubts, present, published
     from geneval.ledger import file_digest
 
-    known, path = published(name), find_weights(name, None)
-    doubts = known.doubts(name, file_digest(path))
-    print(doubts[0] if doubts else f"{path}: the published weights of {name}")
-    raise typer.Exit(ExitCode.FAILED if doubts else ExitCode.PASSED)
+    known, path = published(name), present(name)
+    if path is None:
+        raise UsageError(f"weights of {name} not found; they are published at {known.url}")
+    said = doubts(name, file_digest(path))
+    print(said[0] if said else f"{path}: the published weights of {name}")
+    raise typer.Exit(ExitCode.FAILED if said else ExitCode.PASSED)

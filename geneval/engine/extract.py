@@ -8,7 +8,7 @@ within a shard, so the number of workers changes no batch.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -22,13 +22,15 @@ from geneval.errors import CheckpointError
 from geneval.extractors.extractor import FeatureExtractor
 from geneval.ledger import SHARD_SAMPLES, Ledger, Shard
 from geneval.samples.images import decode, encode_png
-from geneval.samples.sampleset import Batch, SampleSet, Subset
+from geneval.samples.sampleset import Batch, FieldType, SampleSet, Subset
 from geneval.signature import Digest, digest
 from geneval.source import source_of, versions
 from geneval.value import Ids
 
+_LIBRARIES = ("torch", "torch-fidelity", "torchvision", "timm", "open-clip-torch", "pillow")
 FORMAT = 1  # of what a shard holds; part of every key
 PNG = ("samples", "png")  # the layer of the samples themselves, when they are to be kept
+TARGET = "target"  # the field of the image that a sample is compared with
 READABLE = ("samples", "readable")  # an empty layer: which samples can be decoded, when none else
 _OWN: Mapping[tuple[str, str], Callable[[NDArray[np.uint8]], Any]] = {
     PNG: encode_png,
@@ -42,7 +44,8 @@ class PassWork:
 
     `backend` is the kind of device, which is part of every key: the same network gives slightly
     different numbers on different kinds. `keep` keeps the samples themselves, `decode`
-    reads them even where no layer is wanted, to find the bad ones.
+    reads them even where no layer is wanted, to find the bad ones. `targets` holds, under the same
+    ids, what a layer that reads `target` compares with.
     """
 
     samples: SampleSet
@@ -53,6 +56,7 @@ class PassWork:
     batch_size: int = 256
     keep: bool = False
     decode: bool = False
+    targets: SampleSet | None = None
 
     @cached_property
     def shards(self) -> list[Ids]:
@@ -63,12 +67,18 @@ class PassWork:
     @cached_property
     def content(self) -> list[Digest]:
         """One digest per shard: what its samples consist of."""
-        each = self.samples.content()
-        conventions = dict(self.samples.conventions)
-        return [
-            digest({"samples": list(each[s : s + SHARD_SAMPLES]), "conventions": conventions})
-            for s in range(0, len(each), SHARD_SAMPLES)
-        ]
+        return _by_shard(self.samples, self.samples.content())
+
+    @cached_property
+    def target_content(self) -> list[Digest]:
+        """One digest per shard: what its samples are compared with."""
+        assert self.targets is not None, "the plan checks that there are targets"
+        known = dict(zip(self.targets.ids, self.targets.content(), strict=True))
+        return _by_shard(self.targets, [known[sample] for sample in self.samples.ids])
+
+    def reads(self, name: str, layer: str) -> tuple[str, ...]:
+        """The fields that a layer is made of."""
+        return self.extractors[name].layers[layer].reads
 
     @property
     def rate_name(self) -> str:
@@ -85,7 +95,7 @@ class PassWork:
             "format": FORMAT,
             "content": self.content[shard],
             "decoding": source_of(decode),
-            "libraries": versions("torch", "torch-fidelity", "pillow"),
+            "libraries": versions(*_LIBRARIES),
             "backend": self.backend,
         }
         keys = {
@@ -95,6 +105,7 @@ class PassWork:
                     "extractor": dict(self.extractors[name].identity),
                     "code": source_of(type(self.extractors[name])),
                     "layer": layer,
+                    **self._beside_images(shard, self.reads(name, layer)),
                 }
             )
             for name, layers in self.layers.items()
@@ -105,6 +116,17 @@ class PassWork:
         if self.decode and not keys:
             keys[READABLE] = digest({**common, "layer": "readable"})
         return keys
+
+    def _beside_images(self, shard: int, reads: Sequence[str]) -> dict[str, Any]:
+        """What a layer follows from that is no part of its samples' content."""
+        found: dict[str, Any] = {}
+        if TARGET in reads:
+            found[TARGET] = self.target_content[shard]
+        start = shard * SHARD_SAMPLES
+        for field in reads:
+            if self.samples.fields.get(field, "image") != "image":
+                found[field] = list(self.samples.column(field)[start : start + SHARD_SAMPLES])
+        return found
 
 
 @dataclass(frozen=True)
@@ -130,15 +152,16 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
     bad: dict[str, str] = {}
     position = {sample: i for i, sample in enumerate(ids)}
     for batch in _read_ahead(work.samples, ids, work.batch_size):
+        batch = _with_targets(work, batch, absent)
         bad.update({str(position[sample]): reason for sample, reason in batch.bad.items()})
-        places = [position[sample] for sample in batch.ids]
-        for at, images in _by_size(places, batch.columns["image"]):
-            for name in wanted - {PNG[0]}:
-                made = _extracted(work, name, images)
-                for layer in work.layers[name]:
-                    if (name, layer) in rows:
-                        rows[name, layer].extend(zip(at, made[layer], strict=True))
+        for one in _by_size(batch, work.samples.fields):
+            at = [position[sample] for sample in one.ids]
+            for name in sorted(wanted - {PNG[0]}):
+                layers = [layer for layer in work.layers[name] if (name, layer) in rows]
+                for layer, made in _extracted(work, name, one, layers).items():
+                    rows[name, layer].extend(zip(at, made, strict=True))
             for place in _OWN.keys() & rows.keys():
+                images = one.columns["image"]
                 rows[place].extend((i, _OWN[place](im)) for i, im in zip(at, images, strict=True))
     for place, key in absent.items():
         width = 0 if place in (PNG, READABLE) else work.extractors[place[0]].layers[place[1]].width
@@ -148,19 +171,33 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
 
 
 def _extracted(
-    work: PassWork, name: str, images: NDArray[np.uint8]
-) -> Mapping[str, NDArray[np.float32]]:
+    work: PassWork, name: str, batch: Batch, layers: Sequence[str]
+) -> dict[str, NDArray[np.float32]]:
     """What an extractor makes of a batch; raises `CheckpointError` unless it is as declared."""
     extractor = work.extractors[name]
-    made = extractor(images)
-    for layer in work.layers[name]:
+    made = extractor(batch, layers)
+    for layer in layers:
         shape = np.shape(made[layer]) if layer in made else None
-        if shape != (len(images), extractor.layers[layer].width):
+        if shape != (len(batch.ids), extractor.layers[layer].width):
             raise CheckpointError(
                 f"extractor {name} made {'nothing' if shape is None else shape} for its layer "
-                f"{layer} of {len(images)} images, {extractor.layers[layer].width} wide"
+                f"{layer} of {len(batch.ids)} samples, {extractor.layers[layer].width} wide"
             )
-    return made
+    return {layer: made[layer] for layer in layers}
+
+
+def _with_targets(work: PassWork, batch: Batch, absent: Mapping[tuple[str, str], Digest]) -> Batch:
+    """The batch with the images its samples are compared with, where an absent layer reads them."""
+    if not any(TARGET in work.reads(*place) for place in absent.keys() - _OWN.keys()):
+        return batch
+    assert work.targets is not None, "the plan checks that there are targets"
+    there = work.targets.read(batch.ids)
+    image = dict(zip(there.ids, there.columns["image"], strict=True))
+    good = [row for row, sample in enumerate(batch.ids) if sample in image]
+    columns = {name: [values[row] for row in good] for name, values in batch.columns.items()}
+    columns[TARGET] = [image[batch.ids[row]] for row in good]
+    bad = {sample: f"its target {reason}" for sample, reason in there.bad.items()}
+    return Batch(tuple(batch.ids[row] for row in good), columns, {**batch.bad, **bad})
 
 
 def load_layer(work: PassWork, name: str, layer: str) -> tuple[NDArray[np.float32], Ids]:
@@ -237,12 +274,29 @@ def chunks(ids: Ids, size: int) -> Iterator[Ids]:
         yield ids[start : start + size]
 
 
-def _by_size(places: list[int], images: Any) -> Iterator[tuple[list[int], NDArray[np.uint8]]]:
-    """Images of one size together, as [b, h, w, 3], with their places."""
-    order = sorted(range(len(images)), key=lambda i: images[i].shape)
-    for _, group in groupby(order, key=lambda i: images[i].shape):
+def _by_size(batch: Batch, fields: Mapping[str, FieldType]) -> Iterator[Batch]:
+    """The samples of a batch whose images are of one size together, each field as one array."""
+    pictures = [name for name in batch.columns if name == TARGET or fields.get(name) == "image"]
+
+    def shapes(row: int) -> tuple[tuple[int, ...], ...]:
+        return tuple(batch.columns[name][row].shape for name in pictures)
+
+    for _, group in groupby(sorted(range(len(batch.ids)), key=shapes), key=shapes):
         rows = list(group)
-        yield [places[i] for i in rows], np.stack([images[i] for i in rows])
+        columns: dict[str, Any] = {
+            name: [values[row] for row in rows] for name, values in batch.columns.items()
+        }
+        columns |= {name: np.stack(columns[name]) for name in pictures}
+        yield Batch(tuple(batch.ids[row] for row in rows), columns)
+
+
+def _by_shard(samples: SampleSet, each: Sequence[Digest]) -> list[Digest]:
+    """One digest per shard of the samples' own digests and how they are read."""
+    conventions = dict(samples.conventions)
+    return [
+        digest({"samples": list(each[s : s + SHARD_SAMPLES]), "conventions": conventions})
+        for s in range(0, len(each), SHARD_SAMPLES)
+    ]
 
 
 def _shard(

@@ -33,7 +33,7 @@ class Scope:
 class Inputs:
     """Resolves needs; `widest` is how many neighbours are wanted at most, by role and extractor.
 
-    `known` are the roles of which only moments are known.
+    `known` are the roles of which moments are known.
     """
 
     def __init__(
@@ -53,15 +53,13 @@ class Inputs:
 
     def get(self, need: Need, extractor: str, scope: Scope) -> Any:
         """The data a need stands for, with `extractor` where the need names none."""
-        if need.role in self.known:
+        if need.or_moments and need.role in self.known:
             assert need.layer is not None, "the plan checks that moments serve"
             return self.known[need.role].layers[need.layer]
         name = need.extractor or extractor
         match need.kind:
             case "features" | "logits":
                 return self._features(need.role, name, need.layer or "features", scope)
-            case "moments":
-                return self._features(need.role, name, "features", scope).moments()
             case "neighbours":
                 return self._neighbours(need.role, name, need.k, scope)
             case "labels":

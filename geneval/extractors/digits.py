@@ -10,7 +10,7 @@ plus a term for colour, by which images unlike digits are recognised.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +23,7 @@ from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.weights import find_weights
 from geneval.ledger import file_digest
+from geneval.samples.sampleset import Batch
 from geneval.signature import Scalar
 
 if TYPE_CHECKING:
@@ -96,13 +97,13 @@ class Digits:
             "prec": "fp32",
         }
 
-    def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def __call__(self, batch: Batch, layers: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
         """Features, logits and unlikeness of uint8 images [b, h, w, 3]."""
         import torch
 
         net, typical = self._load()
         with torch.inference_mode():
-            pixels = torch.as_tensor(images, device=self.device)
+            pixels = torch.as_tensor(batch.columns["image"], device=self.device)
             grey = to_grey(pixels)
             features, logits = net(grey)
             unlike = unlikeness(grey, pixels, typical)

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any, Literal, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -22,19 +22,24 @@ from geneval.data import LabelSpace
 from geneval.errors import CheckpointError, GenevalError, UsageError, unknown
 from geneval.options import Option, checked, declared
 from geneval.plugins import load_plugins, named_function
+from geneval.samples.sampleset import Batch
 from geneval.signature import Scalar
 from geneval.source import source_of
 
 PLUGINS = "geneval.extractors"  # the group of entry points that add extractors
-LayerRole = Literal["features", "logits", "spatial", "unlikeness"]
+LayerRole = str  # features, logits, spatial, text, unlikeness, or what a metric calls for
 
 
 @dataclass(frozen=True)
 class Layer:
-    """One output: float32 [b, width]."""
+    """One output, float32 [b, width], made of the fields of a sample that it `reads`.
+
+    `target` stands for the image of the reference sample with the same id.
+    """
 
     role: LayerRole
     width: int
+    reads: tuple[str, ...] = ("image",)
 
 
 class FeatureExtractor(Protocol):
@@ -56,8 +61,8 @@ class FeatureExtractor(Protocol):
     def notes(self) -> tuple[str, ...]:
         """Sentences the reader of its numbers should know, such as on unpublished weights."""
 
-    def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-        """All layers for uint8 images [b, h, w, 3] of one size."""
+    def __call__(self, batch: Batch, layers: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
+        """At least these layers, row by row; images are one array uint8 [b, h, w, 3] a field."""
 
     def caution(self, unlikeness: NDArray[np.float32]) -> str:
         """What to warn of, given the layer of role `unlikeness` [n, 1] of a sample set, or ''."""
@@ -85,6 +90,7 @@ class ExtractorSpec:
 
 
 _registry: dict[str, ExtractorSpec] = {}
+_families: dict[str, Callable[[str], Builder]] = {}
 
 
 def extractor(name: str) -> Callable[[Builder], Builder]:
@@ -94,6 +100,17 @@ def extractor(name: str) -> Callable[[Builder], Builder]:
         source_of(build)  # of the code as it is now, before anyone can edit its file
         _registry[name] = ExtractorSpec(name, build)
         return build
+
+    return register
+
+
+def family(prefix: str) -> Callable[[Callable[[str], Builder]], Callable[[str], Builder]]:
+    """Register what makes a builder of each name in `prefix:NAME`."""
+
+    def register(make: Callable[[str], Builder]) -> Callable[[str], Builder]:
+        source_of(make)
+        _families[prefix] = make
+        return make
 
     return register
 
@@ -113,6 +130,12 @@ def all_extractors() -> Mapping[str, ExtractorSpec]:
     return dict(sorted(_registry.items()))
 
 
+def families() -> Mapping[str, str]:
+    """The prefixes of extractors that are named `prefix:NAME`, with what they are."""
+    _load_all()
+    return {prefix: (make.__doc__ or "").split("\n")[0] for prefix, make in _families.items()}
+
+
 def build_extractor(
     name: str, options: Mapping[str, Any], device: str, weights: Path | None
 ) -> FeatureExtractor:
@@ -123,7 +146,7 @@ def build_extractor(
     reserved = {"device", "weights"} & set(options)
     if reserved:
         raise UsageError(f"extractor {name}: {reserved.pop()} is set elsewhere, not as an option")
-    build = known[name].build if name in known else named_function("extractor", name, name)
+    build = _builder(name)
     chosen = checked(f"extractor {name}", build, {**options, **_place(build, device, weights)})
     try:
         built = build(**chosen)
@@ -134,6 +157,16 @@ def build_extractor(
             f"extractor {name} cannot be built: {type(error).__name__}: {error}"
         ) from error
     return built_as_declared(name, built)
+
+
+def _builder(name: str) -> Builder:
+    """What builds the extractor of a registered name, of a family, or of `module:function`."""
+    if name in _registry:
+        return _registry[name].build
+    prefix, _, rest = name.partition(":")
+    return (
+        _families[prefix](rest) if prefix in _families else named_function("extractor", name, name)
+    )
 
 
 def built_as_declared(name: str, built: Any) -> FeatureExtractor:

@@ -14,27 +14,17 @@ Sources: Szegedy et al. 2015, arXiv:1512.00567; torch-fidelity 0.4 (Apache-2.0).
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import numpy as np
-from numpy.typing import NDArray
-
-from geneval.checkpoint import load_tensors
-from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer, extractor
-from geneval.extractors.preprocess import Preset, resized, scaled
+from geneval.extractors.network import Network, NetworkExtractor
+from geneval.extractors.preprocess import Preset
 from geneval.extractors.torchvision_schemas import declare_schemas
-from geneval.extractors.weights import PUBLISHED, find_weights
-from geneval.ledger import file_digest
-from geneval.signature import Scalar
 
 if TYPE_CHECKING:
     import torch
 
-SIDE = 299
-CHUNK = 32  # images through the network at a time: activations of more would fill the memory
 SPATIAL_CHANNELS = 7
 
 
@@ -84,85 +74,27 @@ def network() -> torch.nn.Module:
     return Inception()
 
 
-class InceptionV3:
-    """The extractor; the network is loaded with the first batch."""
+def scaled(pixels: torch.Tensor, preset: Preset) -> torch.Tensor:
+    """Pixels in 0..255 as (x − 128) / 128, and 2x / 255 − 1 for `pytorch`, as the tools do."""
+    return 2 * (pixels / 255) - 1 if preset == "pytorch" else (pixels - 128) / 128
 
-    labels = None
-    layers: Mapping[str, Layer] = {
+
+INCEPTION = Network(
+    name="inception-v3",
+    side=299,
+    layers={
         "pool3": Layer("features", 2048),
         "logits_unbiased": Layer("logits", 1008),
         "spatial": Layer("spatial", 17 * 17 * SPATIAL_CHANNELS),
-    }
-
-    def __init__(self, weights: Path, preset: Preset, device: str) -> None:
-        self.weights = weights
-        self.preset = preset
-        self.device = device
-        self._digest = file_digest(weights)
-        self._net: torch.nn.Module | None = None
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_net": None}
-
-    @property
-    def identity(self) -> Mapping[str, Scalar]:
-        """Weights, resize rule and precision."""
-        return {
-            "ext": "inception-v3",
-            "weights": self._digest,
-            "resize": self.preset,
-            "prec": "fp32",
-        }
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """A caution when the weights are not the published ones, whose numbers papers report."""
-        return PUBLISHED["inception-v3"].doubts("inception-v3", self._digest)
-
-    def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-        """All layers of uint8 images [b, h, w, 3]."""
-        import torch
-
-        net = self._load()
-        parts: dict[str, list[NDArray[np.float32]]] = {name: [] for name in self.layers}
-        with torch.inference_mode():
-            for start in range(0, len(images), CHUNK):
-                chunk = torch.as_tensor(images[start : start + CHUNK], device=self.device)
-                pixels = scaled(resized(chunk, SIDE, self.preset), self.preset)
-                for name, values in net(pixels).items():
-                    parts[name].append(values.cpu().numpy())
-        return {name: np.concatenate(values) for name, values in parts.items()}
-
-    def caution(self, unlikeness: NDArray[np.float32]) -> str:
-        """Nothing is known of which images are out of place."""
-        return ""
-
-    def _load(self) -> torch.nn.Module:
-        if self._net is None:
-            net = network()
-            load_network(net, self.weights, "inception-v3")
-            self._net = net.to(self.device).eval()
-        return self._net
-
-
-def load_network(net: torch.nn.Module, path: Path, name: str) -> None:
-    """Fill a network with a weights file; counters of batches, which some files lack, stay out."""
-    tensors = {k: v for k, v in load_tensors(path).items() if not k.endswith("num_batches_tracked")}
-    wanted = {k for k in net.state_dict() if not k.endswith("num_batches_tracked")}
-    wrong = sorted(wanted ^ set(tensors))
-    if wrong:
-        lacks = "lacks" if wrong[0] in wanted else "has an unknown tensor"
-        raise CheckpointError(f"{path} holds no weights of {name}: it {lacks} {wrong[0]!r}")
-    try:
-        net.load_state_dict(tensors, strict=False)
-    except RuntimeError as error:  # a tensor of another shape
-        reason = " ".join(str(error).split())
-        raise CheckpointError(f"{path} holds no weights of {name}: {reason}") from error
+    },
+    build=network,
+    scale=scaled,
+)
 
 
 @extractor("inception-v3")
 def inception_v3(
     *, preset: Preset = "tf1", device: str = "cpu", weights: Path | None = None
-) -> InceptionV3:
+) -> NetworkExtractor:
     """Inception of 2015, on which FID, KID, IS and sFID are defined; presets by resize rule."""
-    return InceptionV3(find_weights("inception-v3", weights), preset, device)
+    return NetworkExtractor(INCEPTION, preset, device, weights)

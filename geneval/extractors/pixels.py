@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geneval.errors import UsageError
 from geneval.extractors.extractor import Layer, extractor
+from geneval.samples.sampleset import Batch
 from geneval.signature import Scalar
 
 
@@ -33,11 +34,11 @@ class Pixels:
         """One layer of features."""
         return {"features": Layer("features", 3 * self.side**2)}
 
-    def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def __call__(self, batch: Batch, layers: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
         """Area averages of uint8 images [b, h, w, 3]."""
         import torch
 
-        pixels = torch.as_tensor(images).to(torch.float32).permute(0, 3, 1, 2) / 255
+        pixels = torch.as_tensor(batch.columns["image"]).to(torch.float32).permute(0, 3, 1, 2) / 255
         small = torch.nn.functional.adaptive_avg_pool2d(pixels, self.side)
         return {"features": small.flatten(1).numpy()}
 

@@ -10,8 +10,9 @@ that stands in the signature:
 - `pytorch`: bilinear with half-pixel centres, no antialiasing: pytorch-fid, clean-fid's
   `legacy_pytorch`.
 - `antialias`: bilinear with half-pixel centres and antialiasing: torchmetrics since 1.8.
-
-Inception's input is then (x − 128) / 128, and 2x / 255 − 1 for `pytorch`, as in the same tools.
+- `dino`: Pillow's bicubic on bytes to the square, sides squashed: dgm-eval's for DINOv2.
+- `clip`: Pillow's bicubic on bytes of the shorter side, then the middle square: OpenAI's CLIP and
+  open_clip.
 """
 
 from __future__ import annotations
@@ -22,7 +23,10 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     import torch
 
-Preset = Literal["tf1", "clean", "pytorch", "antialias"]
+Preset = Literal["tf1", "clean", "pytorch", "antialias", "dino", "clip"]
+Statistics = tuple[float, float, float]  # one number a channel, of pixels in 0..1
+IMAGENET_MEAN: Statistics = (0.485, 0.456, 0.406)
+IMAGENET_STD: Statistics = (0.229, 0.224, 0.225)
 
 
 def resized(images: torch.Tensor, side: int, preset: Preset) -> torch.Tensor:
@@ -33,9 +37,19 @@ def resized(images: torch.Tensor, side: int, preset: Preset) -> torch.Tensor:
     return _RULES[preset](pixels, side)
 
 
-def scaled(pixels: torch.Tensor, preset: Preset) -> torch.Tensor:
-    """Pixels in 0..255 as Inception's input, about -1..1."""
-    return 2 * (pixels / 255) - 1 if preset == "pytorch" else (pixels - 128) / 128
+def standardised(pixels: torch.Tensor, mean: Statistics, std: Statistics) -> torch.Tensor:
+    """Pixels [b, 3, h, w] in 0..255 to 0..1, less the mean, over the deviation of each channel."""
+    import torch
+
+    shape = (1, 3, 1, 1)
+    centre = torch.tensor(mean, device=pixels.device).reshape(shape)
+    spread = torch.tensor(std, device=pixels.device).reshape(shape)
+    return (pixels / 255 - centre) / spread
+
+
+def imagenet(pixels: torch.Tensor, preset: Preset) -> torch.Tensor:
+    """Pixels in 0..255, standardised by ImageNet's mean and deviation."""
+    return standardised(pixels, IMAGENET_MEAN, IMAGENET_STD)
 
 
 def _tf1(pixels: torch.Tensor, side: int) -> torch.Tensor:
@@ -73,6 +87,38 @@ def _antialias(pixels: torch.Tensor, side: int) -> torch.Tensor:
     return _interpolated(pixels, side, "bilinear", antialias=True)
 
 
+def _dino(pixels: torch.Tensor, side: int) -> torch.Tensor:
+    return _pillow(pixels, side, side)
+
+
+def _clip(pixels: torch.Tensor, side: int) -> torch.Tensor:
+    """The shorter side to `side`; the longer one is cut to whole pixels, as torchvision does."""
+    height, width = pixels.shape[2:]
+    if height <= width:
+        pixels = _pillow(pixels, side, int(side * width / height))
+    else:
+        pixels = _pillow(pixels, int(side * height / width), side)
+    height, width = pixels.shape[2:]
+    top, left = round((height - side) / 2), round((width - side) / 2)
+    return pixels[:, :, top : top + side, left : left + side]
+
+
+def _pillow(pixels: torch.Tensor, height: int, width: int) -> torch.Tensor:
+    """Bicubic with antialiasing as Pillow to 12 does it on bytes: width, then height, each rounded.
+
+    Pillow 13 begins with the height where that is cheaper, which moves single pixels of tall images
+    by up to 8 of 255; published numbers were made before.
+    """
+    import torch
+    from torch.nn.functional import interpolate
+
+    exact = pixels if pixels.device.type == "mps" else pixels.double()
+    for size in ((pixels.shape[2], width), (height, width)):
+        exact = interpolate(exact, size, mode="bicubic", align_corners=False, antialias=True)
+        exact = torch.floor(exact + 0.5).clamp(0, 255)
+    return exact.float()
+
+
 def _interpolated(pixels: torch.Tensor, side: int, mode: str, *, antialias: bool) -> torch.Tensor:
     from torch.nn.functional import interpolate
 
@@ -85,4 +131,6 @@ _RULES: Mapping[Preset, Callable[[torch.Tensor, int], torch.Tensor]] = {
     "clean": _clean,
     "pytorch": _pytorch,
     "antialias": _antialias,
+    "dino": _dino,
+    "clip": _clip,
 }

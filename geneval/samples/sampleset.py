@@ -29,6 +29,12 @@ class Batch:
     columns: Mapping[str, Sequence[Any]]
     bad: Mapping[str, str] = field(default_factory=dict)
 
+    @classmethod
+    def of(cls, **columns: Any) -> Batch:
+        """A batch of these columns, each a sequence or array, with row numbers as ids."""
+        n = len(next(iter(columns.values())))
+        return cls(tuple(f"{row:06d}" for row in range(n)), columns)
+
 
 class SampleSet(Protocol):
     """Ordered samples. Implementations must survive pickling, so that any process can read them."""

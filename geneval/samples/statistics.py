@@ -31,12 +31,16 @@ _NAMES = {"features": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
 
 @dataclass(frozen=True, eq=False)
 class KnownMoments:
-    """A role of which no sample can be read: moments by layer role, and what made them if known."""
+    """Moments of a role by layer role, and what made them if known.
+
+    `beside_images` says that the file holds images as well, as ADM's do: not those of the moments.
+    """
 
     name: str
     layers: Mapping[str, Moments]
     fingerprint: Digest
     made_by: Mapping[str, Scalar] = field(default_factory=dict)
+    beside_images: bool = False
 
     @property
     def widths(self) -> Mapping[str, int]:
@@ -70,6 +74,7 @@ def read_statistics(path: Path) -> KnownMoments:
 def _read(path: Path) -> KnownMoments:
     with np.load(path, allow_pickle=False) as archive:
         arrays = {name: archive[name] for name in archive.files if name in _WANTED}
+        beside_images = "arr_0" in archive.files
     n = int(arrays["n"]) if "n" in arrays else None
     if n is not None and n < 2:
         raise SampleError(f"{path}: moments of {n} samples; they need two")
@@ -85,7 +90,7 @@ def _read(path: Path) -> KnownMoments:
     made_by = json.loads(str(arrays["made_by"])) if "made_by" in arrays else {}
     if not isinstance(made_by, dict):
         raise SampleError(f"{path}: its `made_by` is no mapping")
-    return KnownMoments(str(path), layers, material.hexdigest(), made_by)
+    return KnownMoments(str(path), layers, material.hexdigest(), made_by, beside_images)
 
 
 def write_statistics(

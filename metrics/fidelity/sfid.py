@@ -35,8 +35,8 @@ from geneval.value import Estimate, OutputSpec
         OutputSpec("debiased", "lower"),
     ],
     needs=lambda o: {
-        "generated": features("generated", spatial=True),
-        "reference": features("reference", spatial=True, or_moments=True),
+        "generated": features("generated", layer="spatial"),
+        "reference": features("reference", layer="spatial", or_moments=True),
     },
     example=example,
     conventions={"ddof": 1},

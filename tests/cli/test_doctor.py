@@ -49,8 +49,9 @@ def test_weights_to_fetch_are_told(command: Command, monkeypatch: pytest.MonkeyP
     told = command("doctor")
     assert told.returncode == 0
     (line,) = [line for line in told.stdout.splitlines() if line.startswith("missing")]
-    assert "weights of inception-v3  absent" in line
-    assert "geneval weights pull inception-v3" in told.stdout
+    assert "weights" in line
+    assert "absent: inception-v3, vgg16, " in line
+    assert "geneval weights pull NAME" in told.stdout
 
 
 @pytest.mark.usefixtures("twin_weights")

@@ -35,7 +35,7 @@ def test_a_run_takes_it_as_reference(
     assert "known only by its moments" in told.stdout
     refused = command("run", "fid,kid", "--samples", digit_files[0], "--reference", "ref.npz")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert "kid needs reference samples, but ref.npz is taken for its moments" in refused.stderr
+    assert "kid needs reference samples, but ref.npz holds moments only" in refused.stderr
 
 
 def test_wrong_words(command: Command, digit_files: tuple[Path, Path], tmp_path: Path) -> None:

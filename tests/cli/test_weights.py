@@ -19,9 +19,10 @@ NAME = "inception-v3"
 def stand_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A file that is published, as far as geneval knows, at its own address."""
     monkeypatch.delenv("GENEVAL_WEIGHTS", raising=False)
+    monkeypatch.delenv("HF_HUB_OFFLINE")
     path = tmp_path / "published.pth"
     path.write_bytes(b"weights")
-    known = weights.Published(path.as_uri(), file_digest(path)[:8], ".pth")
+    known = weights.Published(path.as_uri(), file_digest(path)[:8])
     monkeypatch.setattr(weights, "PUBLISHED", {NAME: known})
     return path
 

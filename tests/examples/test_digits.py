@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 
 from geneval.checkpoint import load_into
 from geneval.data import Features
@@ -17,14 +18,20 @@ from geneval.extractors.digits import Digits, network
 from geneval.extractors.extractor import build_extractor
 from geneval.metrics.fidelity.fid import fid
 from geneval.resample import Context
+from geneval.samples.sampleset import Batch
 
 FOLDER = Path(demo.__file__).parent
 
 
+def layer(images: NDArray[np.uint8], name: str) -> NDArray[np.float32]:
+    """What the extractor makes of grey images."""
+    batch = Batch.of(image=np.repeat(images[..., None], 3, axis=3))
+    return build_extractor("digits", {}, "cpu", None)(batch, (name,))[name]
+
+
 def quality(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], reference: Features) -> float:
     """Debiased distance of images [n, 8, 8] from the held-out digits."""
-    extractor = build_extractor("digits", {}, "cpu", None)
-    x = extractor(np.repeat(images[..., None], 3, axis=3))["features"]
+    x = layer(images, "features")
     ids = tuple(f"{i:05d}" for i in range(len(x)))
     number = fid(Features(ids, x), reference, Context())[1].number
     assert number is not None
@@ -34,8 +41,7 @@ def quality(images: np.ndarray[tuple[int, ...], np.dtype[np.uint8]], reference: 
 @pytest.fixture(scope="module")
 def reference(digits: tuple[Split, Split]) -> Features:
     """Features of the held-out digits."""
-    extractor = build_extractor("digits", {}, "cpu", None)
-    x = extractor(np.repeat(digits[1].images[..., None], 3, axis=3))["features"]
+    x = layer(digits[1].images, "features")
     return Features(tuple(f"{i:05d}" for i in range(len(x))), x)
 
 
@@ -55,8 +61,7 @@ def shipped(name: str) -> Flow:
 
 def counts(net: Flow) -> list[int]:
     """How many of 1,000 images the extractor takes for each digit."""
-    extractor = build_extractor("digits", {}, "cpu", None)
-    logits = extractor(np.repeat(drawn(net)[..., None], 3, axis=3))["logits"]
+    logits = layer(drawn(net), "logits")
     return np.bincount(logits.argmax(axis=1), minlength=10).tolist()
 
 

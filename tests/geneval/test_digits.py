@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from geneval.errors import GenevalError
 from geneval.examples.digits.data import Split
 from geneval.extractors.digits import EMBEDDED, Digits, digits
 from geneval.ledger import file_digest
+from geneval.samples.sampleset import Batch
 
 
 @pytest.fixture(scope="module")
@@ -30,6 +32,11 @@ def held_out(digits: tuple[Split, Split]) -> NDArray[np.uint8]:
     return _rgb(digits[1].images)
 
 
+def run(built: Digits, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    """All layers of images."""
+    return built(Batch.of(image=images), tuple(built.layers))
+
+
 def _built(weights: Path | None = None) -> Digits:
     built = digits(weights=weights)
     assert isinstance(built, Digits)
@@ -41,7 +48,7 @@ def _rgb(grey: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 
 def _caution(extractor: Digits, images: NDArray[np.uint8]) -> str:
-    return extractor.caution(extractor(np.ascontiguousarray(images))["unlikeness"])
+    return extractor.caution(run(extractor, np.ascontiguousarray(images))["unlikeness"])
 
 
 def _tiles(name: str) -> NDArray[np.uint8]:
@@ -57,7 +64,7 @@ def test_held_out_accuracy(
 ) -> None:
     """At least 98 % of 600 digits never trained on are named rightly, and the facts say so."""
     assert extractor.labels.names == tuple("0123456789")
-    predicted = extractor(held_out)["logits"].argmax(axis=1)
+    predicted = run(extractor, held_out)["logits"].argmax(axis=1)
     accuracy = float(np.mean(predicted == digits[1].labels))
     assert accuracy >= 0.98  # what the project promises of its embedded extractor
     assert float(extractor.facts["accuracy"]) == round(accuracy, 4)
@@ -110,7 +117,7 @@ def test_the_caution_needs_a_quarter(
     extractor: Digits, held_out: NDArray[np.uint8], strange: int, warned: bool
 ) -> None:
     """Some strange samples among 100 are no reason to doubt the set; more than 25 are."""
-    unlike = extractor(held_out)["unlikeness"].ravel()
+    unlike = run(extractor, held_out)["unlikeness"].ravel()
     typical = held_out[np.argsort(unlike, kind="stable")[: 100 - strange]]
     mixed = np.concatenate([typical, 255 - held_out[:strange]])
     assert (_caution(extractor, mixed) != "") is warned
@@ -126,8 +133,8 @@ def test_enlarged_digits_have_the_same_features(
     extractor: Digits, held_out: NDArray[np.uint8]
 ) -> None:
     """Averaging areas undoes a repetition of pixels; DESIGN.md, Speed, allows 1e-5."""
-    small = extractor(held_out[:50])
-    large = extractor(held_out[:50].repeat(3, axis=1).repeat(5, axis=2))
+    small = run(extractor, held_out[:50])
+    large = run(extractor, held_out[:50].repeat(3, axis=1).repeat(5, axis=2))
     for layer in ("features", "logits"):
         np.testing.assert_allclose(large[layer], small[layer], rtol=1e-5, atol=1e-5)
 
@@ -136,18 +143,18 @@ def test_classes_lie_apart_in_feature_space(
     extractor: Digits, digits: tuple[Split, Split], held_out: NDArray[np.uint8]
 ) -> None:
     """Features carry the class: the nearest training class mean is right for 95 % of digits."""
-    train = extractor(_rgb(digits[0].images))["features"]
+    train = run(extractor, _rgb(digits[0].images))["features"]
     means = np.stack([train[digits[0].labels == c].mean(axis=0) for c in range(10)])
-    features = extractor(held_out)["features"]
+    features = run(extractor, held_out)["features"]
     nearest = ((features[:, None] - means) ** 2).sum(axis=2).argmin(axis=1)
     assert np.mean(nearest == digits[1].labels) >= 0.95
 
 
 def test_it_travels_after_use(extractor: Digits, held_out: NDArray[np.uint8]) -> None:
     """An extractor that has run pickles small and gives the same rows in another process."""
-    before = extractor(held_out[:5])
+    before = run(extractor, held_out[:5])
     data = pickle.dumps(extractor)
-    after = pickle.loads(data)(held_out[:5])
+    after = run(pickle.loads(data), held_out[:5])
     assert len(data) < 10_000  # the network stays behind
     assert all(np.array_equal(after[layer], before[layer]) for layer in before)
 
@@ -171,4 +178,4 @@ def test_weights_that_do_not_fit_are_named(tmp_path: Path, content: str) -> None
     else:
         path.write_text(content)
     with pytest.raises(GenevalError, match=r"other\.safetensors"):
-        _built(path)(np.zeros((1, 8, 8, 3), np.uint8))
+        run(_built(path), np.zeros((1, 8, 8, 3), np.uint8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -37,8 +37,9 @@ class Counting:
         self.identity = {"ext": name}
         self.batches: list[tuple[int, ...]] = []
 
-    def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
+    def __call__(self, batch: Batch, layers: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
         """Both layers."""
+        images: NDArray[np.uint8] = np.asarray(batch.columns["image"])
         assert images.dtype == np.uint8
         self.batches.append(images.shape)
         size = np.tile(np.array(images.shape[1:3], np.float32), (len(images), 1))
@@ -387,8 +388,8 @@ def test_a_layer_that_is_not_made_is_an_error(ledger: Ledger) -> None:
     """An extractor that leaves out what it declares is at fault, not the samples."""
 
     class Forgetful(Counting):
-        def __call__(self, images: NDArray[np.uint8]) -> Mapping[str, NDArray[np.float32]]:
-            return {"mean": np.zeros((len(images), 3), dtype=np.float32)}
+        def __call__(self, batch: Batch, layers: object) -> Mapping[str, NDArray[np.float32]]:
+            return {"mean": np.zeros((len(batch.ids), 3), dtype=np.float32)}
 
     with pytest.raises(CheckpointError, match="made nothing for its layer size"):
         _run(_work(from_memory(_greys(3)), ledger, Forgetful()))

@@ -16,9 +16,10 @@ from geneval.examples.digits.data import Split
 from geneval.extractors.digits import digits as digits_extractor
 from geneval.extractors.pixels import pixels
 from geneval.ledger import Ledger
-from geneval.metric import Need, Undefined, features, fields, labels, logits, neighbours
+from geneval.metric import Undefined, features, fields, labels, logits, neighbours
 from geneval.samples.arrays import from_memory
 from geneval.samples.folder import FolderSet
+from geneval.samples.sampleset import Batch
 from geneval.value import Role
 
 N, BROKEN = 40, (0, 7, 39)
@@ -56,7 +57,8 @@ def inputs(digits: tuple[Split, Split], tmp_path: Path, ledger: Ledger) -> Input
 def expected(digits: tuple[Split, Split]) -> dict[str, np.ndarray]:
     """The digits extractor's own layers for the good generated samples."""
     grey = digits[1].images[GOOD]
-    return {**digits_extractor()(np.repeat(grey[..., None], 3, axis=3))}
+    batch = Batch.of(image=np.repeat(grey[..., None], 3, axis=3))
+    return {**digits_extractor()(batch, ("features", "logits"))}
 
 
 def _ids(rows: list[int]) -> tuple[str, ...]:
@@ -93,7 +95,7 @@ def test_logits_know_their_classes(inputs: Inputs, expected: dict[str, np.ndarra
 def test_moments_are_mean_and_covariance(inputs: Inputs) -> None:
     """Moments agree with NumPy's in float64, with n − 1 in the denominator."""
     x = inputs.get(features("generated"), "digits", EVERYTHING).x.astype(np.float64)
-    found = inputs.get(Need("moments", Role.GENERATED), "digits", EVERYTHING)
+    found = inputs.get(features("generated"), "digits", EVERYTHING).moments()
     assert found.n == len(GOOD)
     np.testing.assert_allclose(found.mean, x.mean(axis=0), rtol=1e-12, atol=1e-12)
     np.testing.assert_allclose(found.cov, np.cov(x, rowvar=False), rtol=1e-9, atol=1e-12)

@@ -50,7 +50,6 @@ def measured(spec: MetricSpec, **options: Any) -> list[Estimate]:
     [
         (features("generated"), "features"),
         (neighbours("reference", 3), "features"),
-        (Need("moments", Role.REFERENCE), "features"),
         (logits("generated"), "logits"),
         (labels("generated", "predicted"), "logits"),
         (labels("generated", "given"), None),

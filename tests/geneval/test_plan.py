@@ -32,7 +32,7 @@ class Network:
         self.layers = {layer: Layer(layer, 4) for layer in layers}  # type: ignore[arg-type]
         self.labels = LabelSpace(classes) if classes else None
 
-    def __call__(self, images: Any) -> Mapping[str, Any]:
+    def __call__(self, batch: Any, layers: Any) -> Mapping[str, Any]:
         """Never: a plan is made before any work."""
         raise AssertionError("the plan ran an extractor")
 

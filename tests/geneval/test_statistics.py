@@ -79,7 +79,7 @@ def test_what_needs_samples_is_refused(run: Run, reference: KnownMoments, metric
     """KID and the neighbour metrics are refused before any work, with what to give."""
     with pytest.raises(
         UsageError,
-        match=f"{metric} needs reference samples, but .*ref.npz is taken for its moments",
+        match=f"{metric} needs reference samples, but .*ref.npz holds moments only",
     ):
         run(metric, reference.name)
 

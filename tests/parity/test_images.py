@@ -20,7 +20,8 @@ from torch_fidelity.feature_extractor_inceptionv3 import FeatureExtractorIncepti
 from torch_fidelity.interpolate_compat_tensorflow import interpolate_bilinear_2d_like_tensorflow1x
 
 from geneval.evaluator import open_job
-from geneval.extractors.inception import InceptionV3
+from geneval.extractors.inception import INCEPTION
+from geneval.extractors.network import NetworkExtractor
 from geneval.extractors.preprocess import resized
 from geneval.ledger import Ledger
 from geneval.result import Result
@@ -141,7 +142,7 @@ def batch(pictures: Pictures) -> NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def layers(batch: NDArray[np.uint8], inception_twin: Path) -> Mapping[str, NDArray[np.float32]]:
     """The three layers of the four images."""
-    return InceptionV3(inception_twin, "tf1", "cpu")(batch)
+    return NetworkExtractor(INCEPTION, "tf1", "cpu", inception_twin).of_images(batch)
 
 
 def test_layers_are_those_of_torch_fidelity(

@@ -1,0 +1,148 @@
+"""What all extractors that are one image network share: weights, preprocessing, batches.
+
+A `Network` declares such an extractor; the torch module it builds maps the prepared pixels float32
+[b, 3, side, side] to the layers by name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geneval.checkpoint import load_tensors
+from geneval.errors import CheckpointError
+from geneval.extractors.extractor import Layer
+from geneval.extractors.preprocess import Preset, resized
+from geneval.extractors.weights import doubts, find_weights, weights_digest
+from geneval.samples.sampleset import Batch
+from geneval.signature import Digest, Scalar
+
+if TYPE_CHECKING:
+    import torch
+
+_INITIAL = ("normal", "uniform", "trunc_normal", "kaiming", "xavier", "erfinv")
+CHUNK = 32  # images through a network at a time: activations of more would fill the memory
+
+
+@dataclass(frozen=True)
+class Network:
+    """An image network: `build` makes it untrained, `scale` turns pixels in 0..255 into its input.
+
+    `load` reads the tensors of a weights file under the names of the module.
+    """
+
+    name: str
+    side: int
+    layers: Mapping[str, Layer]
+    build: Callable[[], torch.nn.Module]
+    scale: Callable[[torch.Tensor, Preset], torch.Tensor]
+    load: Callable[[Path], Mapping[str, torch.Tensor]] = load_tensors
+
+
+class NetworkExtractor:
+    """The extractor of a network; it is loaded with the first batch."""
+
+    labels = None
+
+    def __init__(
+        self, network: Network, preset: Preset, device: str, weights: Path | None = None
+    ) -> None:
+        self.network = network
+        self.preset = preset
+        self.device = device
+        self.weights = find_weights(network.name, weights)
+        self._digest: Digest = weights_digest(network.name, self.weights)
+        self._net: torch.nn.Module | None = None
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_net": None}
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """Those of the network."""
+        return self.network.layers
+
+    @property
+    def identity(self) -> Mapping[str, Scalar]:
+        """Weights, resize rule and precision."""
+        return {
+            "ext": self.network.name,
+            "weights": self._digest,
+            "resize": self.preset,
+            "prec": "fp32",
+        }
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """A caution when the weights are not the published ones, whose numbers papers report."""
+        return doubts(self.network.name, self._digest)
+
+    def __call__(self, batch: Batch, layers: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
+        """All layers of the images of a batch."""
+        return self.of_images(batch.columns["image"])
+
+    def of_images(self, images: Any) -> dict[str, NDArray[np.float32]]:
+        """All layers of images uint8 [b, h, w, 3]."""
+        import torch
+
+        net = self.loaded()
+        parts: dict[str, list[NDArray[np.float32]]] = {}
+        with torch.inference_mode():
+            for start in range(0, len(images), CHUNK):
+                chunk = torch.as_tensor(images[start : start + CHUNK], device=self.device)
+                pixels = resized(chunk, self.network.side, self.preset)
+                for name, values in net(self.network.scale(pixels, self.preset)).items():
+                    parts.setdefault(name, []).append(values.float().cpu().numpy())
+        return {name: np.concatenate(values) for name, values in parts.items()}
+
+    def caution(self, unlikeness: NDArray[np.float32]) -> str:
+        """Nothing is known of which images are out of place."""
+        return ""
+
+    def loaded(self) -> torch.nn.Module:
+        """The network with its weights, on its device."""
+        if self._net is None:
+            with without_initial_values():
+                net = self.network.build()
+            fill(net, self.network.load(self.weights), self.weights, self.network.name)
+            self._net = net.to(self.device).eval()
+        return self._net
+
+
+@contextmanager
+def without_initial_values() -> Iterator[None]:
+    """Build networks without drawing the random weights that a file replaces: seconds for CLIP."""
+    from torch.overrides import TorchFunctionMode
+
+    class Skip(TorchFunctionMode):
+        def __torch_function__(
+            self, func: Any, types: Any, args: Any = (), kwargs: Mapping[str, Any] | None = None
+        ) -> Any:
+            name = getattr(func, "__name__", "")
+            if name.startswith(_INITIAL) and name.endswith("_"):
+                return args[0] if args else (kwargs or {})["tensor"]
+            return func(*args, **(kwargs or {}))
+
+    with Skip():
+        yield
+
+
+def fill(net: torch.nn.Module, tensors: Mapping[str, torch.Tensor], path: Path, name: str) -> None:
+    """Fill a network with tensors; counters of batches, which some files lack, stay out."""
+    given = {k: v for k, v in tensors.items() if not k.endswith("num_batches_tracked")}
+    wanted = {k for k in net.state_dict() if not k.endswith("num_batches_tracked")}
+    wrong = sorted(wanted ^ set(given))
+    if wrong:
+        lacks = "lacks" if wrong[0] in wanted else "has an unknown tensor"
+        raise CheckpointError(f"{path} holds no weights of {name}: it {lacks} {wrong[0]!r}")
+    try:
+        net.load_state_dict(given, strict=False)
+    except RuntimeError as error:  # a tensor of another shape
+        reason = " ".join(str(error).split())
+        raise CheckpointError(f"{path} holds no weights of {name}: {reason}") from error

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
@@ -106,6 +106,20 @@ def jackknife_bias(value: float, left_out: Sequence[float]) -> float:
 def standard_error(influence: NDArray[np.float64]) -> float:
     """Standard error of a statistic from the influence [n] of its samples."""
     return float(np.std(influence, ddof=1) / math.sqrt(len(influence)))
+
+
+def clustered_error(scores: NDArray[np.float64], clusters: Sequence[Hashable]) -> float | None:
+    """Standard error of the mean of scores [n] that go together in clusters; None for one cluster.
+
+    √(G/(G−1) Σ_g (Σ_{i∈g} (s_i − s̄))²) / n over G clusters (Liang and Zeger 1986); with clusters of
+    one it is the usual standard error.
+    """
+    number = {cluster: i for i, cluster in enumerate(dict.fromkeys(clusters))}
+    if len(number) < 2:
+        return None
+    place = [number[cluster] for cluster in clusters]
+    sums = np.bincount(place, weights=scores - scores.mean())
+    return float(math.sqrt(len(sums) / (len(sums) - 1) * (sums**2).sum()) / len(scores))
 
 
 def bootstrap(

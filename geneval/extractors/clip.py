@@ -31,6 +31,7 @@ from geneval.extractors.torchvision_schemas import declare_schemas
 from geneval.extractors.weights import is_published
 from geneval.ledger import file_digest
 from geneval.samples.sampleset import Batch
+from geneval.signature import Scalar
 
 if TYPE_CHECKING:
     import torch
@@ -42,7 +43,18 @@ _SIZES = ("input_resolution", "context_length", "vocab_size")  # that OpenAI's f
 
 
 class Clip(NetworkExtractor):
-    """Both towers; each layer is made of its own field."""
+    """Both towers; each layer is made of its own field. `prefix` is put before every text."""
+
+    def __init__(
+        self, network: Network, preset: Preset, device: str, weights: Path | None, prefix: str
+    ) -> None:
+        super().__init__(network, preset, device, weights)
+        self.prefix = prefix
+
+    @property
+    def identity(self) -> Mapping[str, Scalar]:
+        """Weights, resize rule, precision, and the prefix if there is one."""
+        return {**super().identity, **({"prefix": self.prefix} if self.prefix else {})}
 
     def __call__(self, batch: Batch, layers: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
         """The layers of the images and texts of a batch."""
@@ -60,14 +72,16 @@ class Clip(NetworkExtractor):
         from open_clip import SimpleTokenizer
 
         net, tokens = self.loaded(), SimpleTokenizer()
-        different = sorted(set(texts))
+        different = [f"{self.prefix}{text}" for text in dict.fromkeys(texts)]
         row = {text: i for i, text in enumerate(different)}
         parts = []
         with torch.inference_mode():
             for start in range(0, len(different), TEXTS):
                 chunk = tokens(different[start : start + TEXTS]).to(self.device)
                 parts.append(net.encode_text(chunk).float().cpu().numpy())  # type: ignore[operator]
-        rows: NDArray[np.float32] = np.concatenate(parts)[[row[text] for text in texts]]
+        rows: NDArray[np.float32] = np.concatenate(parts)[
+            [row[self.prefix + text] for text in texts]
+        ]
         return rows
 
 
@@ -127,8 +141,14 @@ def _register(name: str, model: str, side: int, width: int) -> None:
         load=partial(tensors, name),
     )
 
-    def build(*, preset: Preset = "clip", device: str = "cpu", weights: Path | None = None) -> Clip:
-        return Clip(declared, preset, device, weights)
+    def build(
+        *,
+        preset: Preset = "clip",
+        prefix: str = "",
+        device: str = "cpu",
+        weights: Path | None = None,
+    ) -> Clip:
+        return Clip(declared, preset, device, weights, prefix)
 
     build.__doc__ = f"OpenAI's CLIP {name[5:]} ({side} px): image and text embeddings ({width})."
     extractor(name)(build)

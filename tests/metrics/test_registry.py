@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import geneval.metrics
-from geneval.data import Features, Labels, Neighbours
+from geneval.data import Features, Fields, Labels, Neighbours
 from geneval.metric import MetricSpec, Undefined, all_metrics, find_metric
 from geneval.resample import Context
 from geneval.value import Estimate
@@ -155,6 +155,10 @@ def reordered(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, 
             place = np.argsort(order)
             ids = tuple(value.ids[row] for row in order)
             shuffled[name] = Neighbours(ids, value.distance[order], place[value.index[order]])
+        elif isinstance(value, Fields):
+            order = orders[len(value.ids)]
+            columns = {c: [cells[row] for row in order] for c, cells in value.columns.items()}
+            shuffled[name] = Fields(tuple(value.ids[row] for row in order), columns)
         else:
             shuffled[name] = value
     return shuffled
@@ -231,8 +235,8 @@ def test_constant_input_gives_a_number_or_a_problem(spec: MetricSpec) -> None:
 def test_features_of_two_widths_are_a_problem(spec: MetricSpec) -> None:
     """Features that are not of one space are refused with a sentence, never compared."""
     inputs = example(spec)
-    features = inputs["generated"]
-    inputs["generated"] = Features(features.ids, features.x[:, :-1])
+    name, features = next((n, v) for n, v in inputs.items() if isinstance(v, Features))
+    inputs[name] = Features(features.ids, features.x[:, :-1])
     for estimate in measure(spec, inputs).values():
         assert estimate.problem is not None
         assert "differ in width" in estimate.problem

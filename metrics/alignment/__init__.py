@@ -1,0 +1,1 @@
+"""How well samples follow what was asked for."""

@@ -6,7 +6,7 @@ Nothing n x n is ever held: sweeps go by tiles of about `TILE_BYTES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -135,6 +135,24 @@ def frechet_parts(
     influence_b = frechet_influence(rows_y - b.mean, -between, factor_a @ left, shared)
     left_out_b = frechet_left_out(rows_y, block_y, a, factor_a)
     return FrechetParts(distance, influence_a, influence_b, left_out_a, left_out_b)
+
+
+def frechet_of_draws(
+    x: NDArray[Any], y: NDArray[Any] | Moments, draws: Sequence[Ints]
+) -> tuple[Floats, Floats]:
+    """Distances [draws] of parts of x [n, d] to y, and the influence [n] on that of all of x."""
+    rows = as_tensor(x)
+    a = Gaussian.of_rows(rows)
+    b = Gaussian.of_moments(y) if isinstance(y, Moments) else Gaussian.of_rows(as_tensor(y))
+    factor = b.factor()
+    _, shared, right = torch.linalg.svd(a.factor().T @ factor, full_matrices=False)
+    influence = frechet_influence(rows - a.mean, a.mean - b.mean, factor @ right.T, shared)
+    distances = []
+    for drawn in draws:
+        side = Gaussian.of_rows(rows[torch.as_tensor(drawn, device=rows.device)])
+        shared = torch.linalg.svdvals(side.factor().T @ factor)
+        distances.append(frechet(side, b, shared))
+    return np.array(distances), influence
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:

@@ -26,6 +26,7 @@ BY_PLACE = {
     ("kid", "kid"),
     ("inception_score", "inception_score"),
     ("fid_infinity", "fid_infinity"),
+    ("is_infinity", "is_infinity"),
 }
 
 

@@ -100,3 +100,29 @@ def _potential(ordered: torch.Tensor, gap: torch.Tensor, order: torch.Tensor) ->
 
 def _per_tile(n: int) -> int:
     return max(1, min(_DIRECTIONS, TILE_BYTES // (8 * n)))
+
+
+# ------------------------------------------------------------------------------------- cosines
+
+
+def cosine_distances(x: NDArray[Any], y: NDArray[Any]) -> tuple[Floats, Ints]:
+    """The two least 1 − |cos| [n, 2] of every row of x to the rows of y, ascending, and their rows.
+
+    No row may have length 0. With a single row of y the second distance is infinite.
+    """
+    rows, others = _unit(x), _unit(y)
+    distance, index = np.full((len(rows), 2), np.inf), np.zeros((len(rows), 2), dtype=np.int64)
+    step = max(1, TILE_BYTES // (8 * len(others)))
+    for start in range(0, len(rows), step):
+        cosine = (rows[start : start + step] @ others.T).abs_()
+        near = cosine.topk(min(2, len(others)), dim=1)
+        part = (slice(start, start + len(cosine)), slice(near.values.shape[1]))
+        # Rounding may carry a cosine past 1.
+        distance[part] = as_array((1 - near.values).clamp_(min=0.0))
+        index[part] = near.indices.cpu().numpy()
+    return distance, index
+
+
+def _unit(x: NDArray[Any]) -> torch.Tensor:
+    rows = as_tensor(x)
+    return rows / rows.norm(dim=1, keepdim=True)

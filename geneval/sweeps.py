@@ -13,7 +13,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geneval.linalg import TILE_BYTES, Floats, Ints, as_array, as_tensor
+from geneval.linalg import (
+    TILE_BYTES,
+    Floats,
+    Ints,
+    as_array,
+    as_tensor,
+    row_distances,
+    squared_distances,
+)
 
 _DIRECTIONS = 64  # projected at a time, at most
 
@@ -125,4 +133,51 @@ def cosine_distances(x: NDArray[Any], y: NDArray[Any]) -> tuple[Floats, Ints]:
 
 def _unit(x: NDArray[Any]) -> torch.Tensor:
     rows = as_tensor(x)
-    return rows / rows.norm(dim=1, keepdim=True)
+    return rows.div(rows.norm(dim=1, keepdim=True))
+
+
+# ---------------------------------------------------------------------------- ratios of distances
+
+
+@dataclass(frozen=True)
+class Ratios:
+    """How many times a row of x fits into the ball it fits best: radius over distance, largest.
+
+    `best` [n] and the centre's row `ball` [n]; `second` [n] without that ball. `pairs` int64 [p, 2]
+    are (row, ball) whose ball grown to its outer radius would beat `best`, by `grown` [p].
+    """
+
+    best: Floats
+    ball: Ints
+    second: Floats
+    pairs: Ints
+    grown: Floats
+
+
+def ball_ratios(x: NDArray[Any], centres: NDArray[Any], inner: Floats, outer: Floats) -> Ratios:
+    """Largest ratio of radius to distance for rows of x [n, d] over balls [m]; m is at least 2.
+
+    A row that equals a centre has an infinite ratio, also where the radius is 0. The largest and
+    the nearest ball of a row are measured again from differences, so that ties are ties.
+    """
+    rows, middles, radius = as_tensor(x), as_tensor(centres), as_tensor(inner)
+    small, large = radius.square(), as_tensor(outer).square()
+    best, second = np.empty(len(rows)), np.empty(len(rows))
+    ball = np.empty(len(rows), dtype=np.int64)
+    pairs, grown = [np.empty((0, 2), dtype=np.int64)], [np.empty(0)]
+    for start, squared in squared_distances(rows, middles):
+        part = rows[start : start + len(squared)]
+        values, leading = (small / squared).nan_to_num_(torch.inf, torch.inf).topk(2, dim=1)
+        two = torch.stack([leading[:, 0], squared.argmin(dim=1)])
+        exact = radius[two] / torch.stack([row_distances(part, middles[one]) for one in two])
+        most, which = exact.nan_to_num_(torch.inf, torch.inf).max(dim=0)
+        chosen = two.gather(0, which[None])[0]
+        rest = torch.where(chosen == leading[:, 0], values[:, 1], values[:, 0]).sqrt()
+        more = (large / squared).sqrt_()
+        i, j = (more > most[:, None]).nonzero().unbind(1)
+        here = slice(start, start + len(part))
+        best[here], second[here] = as_array(most), as_array(rest.minimum(most))
+        ball[here] = chosen.cpu().numpy()
+        pairs.append(torch.stack([i + start, j], dim=1).cpu().numpy())
+        grown.append(as_array(more[i, j]))
+    return Ratios(best, ball, second, np.concatenate(pairs), np.concatenate(grown))

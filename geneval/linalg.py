@@ -6,7 +6,7 @@ Nothing n x n is ever held: sweeps go by tiles of about `TILE_BYTES`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
@@ -65,7 +65,7 @@ class Gaussian:
     @classmethod
     def of_moments(cls, moments: Moments) -> Gaussian:
         """The same from stored moments."""
-        return cls(_tensor(moments.mean), _tensor(moments.cov), None)
+        return cls(as_tensor(moments.mean), as_tensor(moments.cov), None)
 
     def trace(self) -> float:
         """Tr Σ."""
@@ -121,8 +121,8 @@ def frechet_parts(
     x: NDArray[Any], y: NDArray[Any] | Moments, block_x: Ints, block_y: Ints | None
 ) -> FrechetParts:
     """The distance between features x [n, d] and y [m, d] (or moments), influences, jackknife."""
-    rows_x = _tensor(x)
-    rows_y = None if isinstance(y, Moments) else _tensor(y)
+    rows_x = as_tensor(x)
+    rows_y = None if isinstance(y, Moments) else as_tensor(y)
     a = Gaussian.of_rows(rows_x)
     b = Gaussian.of_moments(y) if isinstance(y, Moments) else Gaussian.of_rows(_present(rows_y))
     factor_a, factor_b = a.factor(), b.factor()
@@ -135,6 +135,24 @@ def frechet_parts(
     influence_b = frechet_influence(rows_y - b.mean, -between, factor_a @ left, shared)
     left_out_b = frechet_left_out(rows_y, block_y, a, factor_a)
     return FrechetParts(distance, influence_a, influence_b, left_out_a, left_out_b)
+
+
+def frechet_of_draws(
+    x: NDArray[Any], y: NDArray[Any] | Moments, draws: Sequence[Ints]
+) -> tuple[Floats, Floats]:
+    """Distances [draws] of parts of x [n, d] to y, and the influence [n] on that of all of x."""
+    rows = as_tensor(x)
+    a = Gaussian.of_rows(rows)
+    b = Gaussian.of_moments(y) if isinstance(y, Moments) else Gaussian.of_rows(as_tensor(y))
+    factor = b.factor()
+    _, shared, right = torch.linalg.svd(a.factor().T @ factor, full_matrices=False)
+    influence = frechet_influence(rows - a.mean, a.mean - b.mean, factor @ right.T, shared)
+    distances = []
+    for drawn in draws:
+        side = Gaussian.of_rows(rows[torch.as_tensor(drawn, device=rows.device)])
+        shared = torch.linalg.svdvals(side.factor().T @ factor)
+        distances.append(frechet(side, b, shared))
+    return np.array(distances), influence
 
 
 def frechet_distance(a: Moments, b: Moments) -> float:
@@ -154,7 +172,7 @@ def frechet_influence(
     keep = shared > _noise(shared.flip(0))
     half = carried[:, keep] * shared[keep].rsqrt()
     psi = 2 * centred @ between + centred.square().sum(1) - (centred @ half).square().sum(1)
-    return _array(psi - psi.mean())
+    return as_array(psi - psi.mean())
 
 
 def frechet_left_out(
@@ -195,21 +213,23 @@ def nearest(x: NDArray[Any], k: int, among: NDArray[Any] | None = None) -> tuple
     Without `among` the neighbours are sought in x itself and a row is not its own neighbour.
     Distances ascend; they are computed from differences, so equal rows are at distance 0 exactly.
     """
-    rows = _tensor(x)
-    others = rows if among is None else _tensor(among)
+    rows = as_tensor(x)
+    others = rows if among is None else as_tensor(among)
     available = len(others) - (among is None)
     if not 1 <= k <= available:
         raise ValueError(f"k = {k} neighbours asked of {available}")
     distance = np.empty((len(rows), k))
     index = np.empty((len(rows), k), dtype=np.int64)
-    for start, squared in _squared_distances(rows, others):
+    for start, squared in squared_distances(rows, others):
         if among is None:
             squared.diagonal(start).fill_(torch.inf)
         near = squared.topk(k, dim=1, largest=False).indices
         part = slice(start, start + len(squared))
-        exact = torch.stack([_apart(rows[part], others[near[:, j]]) for j in range(k)], dim=1)
+        exact = torch.stack(
+            [row_distances(rows[part], others[near[:, j]]) for j in range(k)], dim=1
+        )
         order = exact.argsort(dim=1, stable=True)
-        distance[part] = _array(exact.gather(1, order))
+        distance[part] = as_array(exact.gather(1, order))
         index[part] = near.gather(1, order).cpu().numpy()
     return distance, index
 
@@ -241,14 +261,14 @@ def balls(
     shell's outer radius. Distances close to a radius are recomputed from differences, so that ties
     are ties.
     """
-    rows, middles = _tensor(x), _tensor(centres)
-    radius_in, radius_out = _tensor(inner), _tensor(outer)
+    rows, middles = as_tensor(x), as_tensor(centres)
+    radius_in, radius_out = as_tensor(inner), as_tensor(outer)
     n, m = len(rows), len(middles)
     held, only_ball = np.zeros(n, dtype=np.int64), np.full(n, -1, dtype=np.int64)
     holds, shell, last = (np.zeros(m, dtype=np.int64) for _ in range(3))
     loose = [np.empty((0, 2), dtype=np.int64)]
     norms = middles.square().sum(1)
-    for start, squared in _squared_distances(rows, middles):
+    for start, squared in squared_distances(rows, middles):
         part = rows[start : start + len(squared)]
         slack = _BORDER * (norms + part.square().sum(1).max())
         i, j = (squared <= radius_out.square() + slack).nonzero().unbind(1)
@@ -289,13 +309,13 @@ def _within(
     inside = near < limit
     border = ((near - limit).abs() <= slack[j]).nonzero().squeeze(1)
     for pairs in border.split(max(1, TILE_BYTES // (8 * part.shape[1]))):
-        apart = _apart(part[i[pairs]], middles[j[pairs]])
+        apart = row_distances(part[i[pairs]], middles[j[pairs]])
         reach = radius[j[pairs]]
         inside[pairs] = apart <= reach if inclusive else apart < reach
     return inside
 
 
-def _squared_distances(
+def squared_distances(
     rows: torch.Tensor, others: torch.Tensor
 ) -> Iterator[tuple[int, torch.Tensor]]:
     """Tiles [t, m] of squared distances with the row they start at, by ‖x‖² + ‖y‖² − 2xy."""
@@ -307,7 +327,8 @@ def _squared_distances(
         yield start, squared.add_(part.square().sum(1)[:, None]).clamp_(min=0.0)
 
 
-def _apart(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+def row_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Euclidean distance between each row of a and the same row of b, from differences."""
     return (a - b).square().sum(-1).sqrt()
 
 
@@ -325,8 +346,8 @@ class KernelSums:
 
 def kernel_sums(kernel: Kernel, x: NDArray[Any], y: NDArray[Any] | None = None) -> KernelSums:
     """Sums of k(x, y) over all pairs of rows; without y over the pairs i ≠ j of x."""
-    rows = _tensor(x)
-    others = rows if y is None else _tensor(y)
+    rows = as_tensor(x)
+    others = rows if y is None else as_tensor(y)
     row_sums = np.empty(len(rows))
     columns = torch.zeros(len(others), dtype=torch.float64, device=others.device)
     squares = 0.0
@@ -335,10 +356,10 @@ def kernel_sums(kernel: Kernel, x: NDArray[Any], y: NDArray[Any] | None = None) 
         values = kernel(rows[start : start + step], others)
         if y is None:
             values.diagonal(start).zero_()
-        row_sums[start : start + step] = _array(values.sum(1))
+        row_sums[start : start + step] = as_array(values.sum(1))
         columns += values.sum(0)
         squares += float(values.square().sum())
-    return KernelSums(row_sums, _array(columns), squares)
+    return KernelSums(row_sums, as_array(columns), squares)
 
 
 def polynomial_mmd(x: NDArray[Any], y: NDArray[Any]) -> float:
@@ -346,7 +367,7 @@ def polynomial_mmd(x: NDArray[Any], y: NDArray[Any]) -> float:
 
     Diagonals are left out of the two inner matrices, the cross matrix is whole.
     """
-    m, a, b = len(x), _tensor(x), _tensor(y)
+    m, a, b = len(x), as_tensor(x), as_tensor(y)
     total = polynomial_kernel(a, b).sum() * (2 / (m * m))
     for side in (a, b):
         kernel = polynomial_kernel(side, side)
@@ -370,9 +391,11 @@ def polynomial_kernel(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
     return (base * base).mul_(base)
 
 
-def _tensor(x: NDArray[Any]) -> torch.Tensor:
+def as_tensor(x: NDArray[Any]) -> torch.Tensor:
+    """An array in float64 on the device of the block."""
     return torch.as_tensor(np.asarray(x, dtype=np.float64)).to(_device.get())
 
 
-def _array(x: torch.Tensor) -> Floats:
+def as_array(x: torch.Tensor) -> Floats:
+    """A tensor back as an array."""
     return x.cpu().numpy()

@@ -27,6 +27,7 @@ LAYERS = [
         "geneval.options",
         "geneval.plugins",
         "geneval.source",
+        "geneval.sweeps",
         "geneval.strict_yaml",
     ],
     ["geneval.metric", "geneval.metrics"],

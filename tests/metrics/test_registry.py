@@ -22,7 +22,12 @@ METRICS = list(all_metrics().values())
 OUTPUTS = [(spec, output) for spec in METRICS for output in spec.outputs]
 # Outputs whose protocol draws samples by their place in canonical id order; for these the order of
 # rows is part of the definition (and the harness always hands rows over in id order).
-BY_PLACE = {("kid", "kid"), ("inception_score", "inception_score")}
+BY_PLACE = {
+    ("kid", "kid"),
+    ("inception_score", "inception_score"),
+    ("fid_infinity", "fid_infinity"),
+    ("is_infinity", "is_infinity"),
+}
 
 
 def by_name(spec: MetricSpec) -> str:

@@ -9,7 +9,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check -q
 OUT ?= runs
 
-.PHONY: demo test coverage lint typecheck bench simulate docs clean
+.PHONY: demo test coverage lint typecheck bench simulate parity docs clean
 
 demo: $(VENV)/.installed
 	$(BIN)/geneval demo --out $(OUT)
@@ -34,6 +34,9 @@ bench: $(VENV)/.installed-dev
 
 simulate: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/simulate.py docs/statistics.md
+
+parity: $(VENV)/.installed-dev
+	$(BIN)/python -m pytest tests/parity --parity-table docs/parity.md
 
 docs: $(VENV)/.installed-dev
 	$(BIN)/python docs/build.py

@@ -81,6 +81,15 @@ def test_documents_that_are_linked_exist() -> None:
             assert (page.parent / target).exists(), f"{page.name}: {target}"
 
 
+@pytest.mark.parametrize(
+    "peer", ["clean-fid", "prdc", "pytorch-fid", "torch-fidelity", "torchmetrics"]
+)
+def test_every_peer_has_a_row_of_parity(peer: str) -> None:
+    """docs/parity.md compares with each of the five, in the version that is tested together."""
+    (pinned,) = re.findall(rf"^{peer}==(.+)$", (ROOT / "constraints.txt").read_text(), re.MULTILINE)
+    assert f"\n| {peer} {pinned} |" in (ROOT / "docs" / "parity.md").read_text(encoding="utf-8")
+
+
 def test_contributing_shows_the_metric_as_it_is() -> None:
     """The pieces that CONTRIBUTING walks through stand in the metric's file."""
     text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")

@@ -8,8 +8,8 @@ prompt; each is brought to length 1 before differences are taken, in float64. Ra
 is better for both, and an editor trades one for the other. An edit that changes nothing has no
 direction and scores 0.
 
-The interval is of the population of edits, by the central limit theorem; edits with one prompt are one
-cluster. Undefined for an embedding of length 0.
+The interval is of the population of edits, by the central limit theorem; edits with one prompt are
+one cluster. Undefined for an embedding of length 0.
 
 Paper: Gal et al. 2021, arXiv:2108.00946, as a measure in Brooks et al. 2022, arXiv:2211.09800.
 Agrees with the formula written out per sample.

@@ -18,7 +18,6 @@ Paper: Xu et al. 2018, arXiv:1711.10485 (AttnGAN, R = 1), with CLIP as the encod
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -78,7 +77,8 @@ def r_precision(
     hits = np.zeros(image.n)
     for row, (sample, prompt) in enumerate(zip(image.ids, asked, strict=True)):
         own = place[prompt]
-        others = _drawn(sample, seed, len(different) - 1, distractors)
+        draw = Context(seed).generator(f"distractors of {sample}")
+        others = draw.choice(len(different) - 1, size=distractors, replace=False)
         others += others >= own  # steps over the sample's own prompt
         hits[row] = seen[row] @ names[own] > (names[others] @ seen[row]).max()
     share, se = float(hits.mean()), clustered_error(hits, asked)
@@ -93,10 +93,3 @@ def r_precision(
             evidence={Role.GENERATED: Evidence("scores", image.ids, hits)},
         )
     ]
-
-
-def _drawn(sample: str, seed: int, of: int, n: int) -> np.ndarray[Any, np.dtype[np.int64]]:
-    """n different numbers below `of`, from the hash of the sample's id."""
-    material = hashlib.sha256(f"{seed}\0{sample}".encode()).digest()
-    rng = np.random.default_rng(int.from_bytes(material, "big"))
-    return rng.choice(of, size=n, replace=False).astype(np.int64)

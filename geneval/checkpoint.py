@@ -37,7 +37,8 @@ class Generator:
     """What an adapter returns.
 
     `generate(batch)` gets `batch.columns` with `seed` (an integer a request, below 2^63); when
-    `classes` are given, `label` (a class name a request); when the shape of a `latent` is given,
+    `classes` are given, `label` (a class name a request); when the suite has prompts, `prompt`
+    (a text a request); when the shape of a `latent` is given,
     `latent` (a float32 array of that shape a request, standard normal, drawn from its seed). It
     returns images in the order of the requests: a tensor [b, c, h, w] or an array [b, h, w, c],
     uint8 or floats in 0..1.
@@ -70,8 +71,8 @@ class Checkpoint(Protocol):
     def digest(self) -> Digest:
         """Identity of weights and adapter source."""
 
-    def inputs(self, n: int, seed: int) -> SampleSet:
-        """n requests."""
+    def inputs(self, n: int, seed: int, prompts: Sequence[str] | None = None) -> SampleSet:
+        """n requests, or as many as there are prompts if they are fewer."""
 
     def generate(self, inputs: Batch) -> Batch:
         """One sample for every request."""
@@ -116,10 +117,10 @@ class AdaptedCheckpoint:
             self._generator = loaded
         return self._generator
 
-    def inputs(self, n: int, seed: int) -> SampleSet:
-        """n requests, classes in turn; `repeats` of them for each request id."""
+    def inputs(self, n: int, seed: int, prompts: Sequence[str] | None = None) -> SampleSet:
+        """n requests, classes in turn; `repeats` of them for each request id or prompt."""
         made = self.generator
-        return RequestSet(n, seed, made.classes, self.repeats, made.latent)
+        return RequestSet(n, seed, made.classes, self.repeats, made.latent, prompts)
 
     def generate(self, inputs: Batch) -> Batch:
         """The images of these requests, with the requests' own fields."""

@@ -18,7 +18,8 @@ from geneval.result import Result, Subject
 from geneval.run import Job, execute, prepare, resolve_device
 from geneval.samples.arrays import from_memory
 from geneval.samples.open import open_images, open_moments
-from geneval.samples.sampleset import SampleSet
+from geneval.samples.pairs import read_prompts
+from geneval.samples.sampleset import SampleSet, require
 from geneval.samples.statistics import KnownMoments
 from geneval.suite import SamplesSpec, Suite, load_suite
 from geneval.value import Role
@@ -155,7 +156,10 @@ def open_samples(given: Any, spec: SamplesSpec, ledger: Ledger, name: str) -> Sa
     if isinstance(given, str) and not given:
         raise UsageError(f"{name}: the path is empty")
     if isinstance(given, str | Path):
-        return open_images(Path(given), ledger, spec.alpha)
+        samples = open_images(Path(given), ledger, spec.alpha, spec.fields)
+        if spec.kind == "image-text":
+            require(samples, "prompt")
+        return samples
     if hasattr(given, "read") and hasattr(given, "ids"):
         found: SampleSet = given
         return found
@@ -197,6 +201,7 @@ def _generated(
             f"checkpoint {path}: give --adapter NAME (a registered one or module:function)"
         )
     one = load_checkpoint(path, adapter, device, how.repeats, allow_pt)
-    inputs = one.inputs(how.n, suite.seed if how.seed is None else how.seed)
+    prompts = read_prompts(Path(how.prompts)) if how.prompts else None
+    inputs = one.inputs(how.n, suite.seed if how.seed is None else how.seed, prompts)
     subject = Subject(one.name, "checkpoint", one.digest, one.step, one.seed)
     return GeneratedSet(one, inputs), subject

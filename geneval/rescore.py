@@ -80,7 +80,7 @@ def _own_set(document: Document, role: Role, ledger: Ledger) -> Path:
     if moments is not None and not moments.beside_images:
         there = moments.fingerprint
     else:
-        samples = open_images(path, ledger, spec.alpha)
+        samples = open_images(path, ledger, spec.alpha, spec.fields)
         there = fingerprint(Subset.lowest(samples, (note.n or 0) + len(note.bad)))
     if there != note.fingerprint:
         raise UsageError(

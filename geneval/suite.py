@@ -22,7 +22,13 @@ from geneval.strict_yaml import Marks, Place
 from geneval.suite_file import AD_HOC
 
 _RESERVED = ("extractor", "by", "n", "optional")
-_PATHS = ("path", "checkpoint", "weights", "baselines")  # where data lies is not what a suite is
+_PATHS = (
+    "path",
+    "checkpoint",
+    "prompts",
+    "weights",
+    "baselines",
+)  # where data lies is not what a suite is
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Key = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 _Count = Annotated[int, Field(ge=1)]
@@ -33,19 +39,28 @@ class _Strict(BaseModel):
 
 
 class SamplesSpec(_Strict):
-    """A sample set: its kind, where it lies, and how many of it (lowest hashed ids first)."""
+    """A sample set: its kind, where it lies, and how many of it (lowest hashed ids first).
 
-    kind: Literal["images"] = "images"
+    `fields` says which column holds a field, such as `{prompt: caption}`. Samples of kind
+    `image-text` must have a prompt.
+    """
+
+    kind: Literal["images", "image-text"] = "images"
     path: str | None = None
     n: _Count | None = None
     alpha: Alpha = "drop"
+    fields: dict[str, str] = {}
 
 
 class GenerateSpec(_Strict):
-    """How a checkpoint is asked: `seed` is the run's unless given."""
+    """How a checkpoint is asked: `seed` is the run's unless given.
+
+    `prompts` is a file with one prompt a line, or with records that have a column `prompt`.
+    """
 
     adapter: str | None = None
     checkpoint: str | None = None
+    prompts: str | None = None
     n: _Count = 5000
     repeats: _Count = 1
     seed: int | None = None

@@ -112,7 +112,7 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     for part in ("samples", "generate", "reference", "train"):
         section = content.get(part)
         if isinstance(section, dict):
-            for name in ("path", "checkpoint"):
+            for name in ("path", "checkpoint", "prompts"):
                 if name in section:
                     section[name] = anchored(section[name])
     for part in ("weights", "baselines"):

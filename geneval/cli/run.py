@@ -30,6 +30,10 @@ def command(
     ] = None,
     reference: Annotated[Path | None, typer.Option(help="Reference images.")] = None,
     train: Annotated[Path | None, typer.Option(help="Training images.")] = None,
+    field: Annotated[
+        list[str] | None,
+        typer.Option(help="Which column holds a field: prompt=caption; may be repeated."),
+    ] = None,
     set_: Sets = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many samples; never gated or compared.")
@@ -58,6 +62,7 @@ def command(
     from geneval.cli.running import Invocation, run_all
 
     overrides = [*(set_ or []), *([] if seed is None else [f"seed={seed}"])]
+    overrides += [f"samples.fields.{named}" for named in field or []]
     given = {"reference": reference, "train": train, "adapter": adapter, "allow_pt": allow_pt}
     invocation = Invocation(suite, overrides, given, out, device, limit, workers, offline)
     paths: list[Path | None] = [*checkpoint] if checkpoint else [None]

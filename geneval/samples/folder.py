@@ -9,36 +9,38 @@ passed over; files of other kinds are not read and are counted in a note.
 
 from __future__ import annotations
 
-import hashlib
-import os
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from geneval.errors import SampleError, UsageError
-from geneval.ledger import Ledger, Manifest, file_digest, walk
-from geneval.samples.images import EXTENSIONS, Alpha, decode
-from geneval.samples.metadata import METADATA, REQUESTED, read_metadata
-from geneval.samples.sampleset import Batch, FieldType, rows_of
-from geneval.signature import Digest, digest
+from geneval.ledger import Ledger, walk
+from geneval.samples.files import ImageFiles
+from geneval.samples.images import EXTENSIONS, Alpha
+from geneval.samples.metadata import METADATA, REQUESTED, read_metadata, renamed
+from geneval.samples.sampleset import Batch, FieldType, rows_of, type_of
+from geneval.signature import Digest
 from geneval.value import Ids
 
 
 class FolderSet:
     """The images below a folder. `ledger` remembers digests between runs.
 
-    With `requested_labels` the folder holds what a checkpoint made, and its column
-    `requested_label` is the label each image was asked for with.
+    `fields` says which column holds a field. With `requested_labels` the folder holds what a
+    checkpoint made, and its column `requested_label` is the label each image was asked for with.
     """
 
     def __init__(
-        self, root: Path, ledger: Ledger, alpha: Alpha = "drop", requested_labels: bool = False
+        self,
+        root: Path,
+        ledger: Ledger,
+        alpha: Alpha = "drop",
+        fields: Mapping[str, str] | None = None,
+        requested_labels: bool = False,
     ) -> None:
         self.root = root
         self.alpha = alpha
         self.requested_labels = requested_labels
-        self._ledger = ledger
         files, others = _scan(root)
         self._files = {_id(path): path for path in files}
         if len(self._files) < len(files):
@@ -47,12 +49,14 @@ class FolderSet:
         self._rows = rows_of(self._ids)
         table = read_metadata(root)
         named = [str(self._files[sample]) for sample in self._ids]
-        self._columns = _folder_labels(self._ids) if table is None else table.columns(named)
+        columns = _folder_labels(self._ids) if table is None else table.columns(named)
+        self._columns = renamed(columns, fields or {}, str(root))
         if requested_labels and REQUESTED in self._columns:
             self._columns["label"] = [str(cell) for cell in self._columns.pop(REQUESTED)]
         notes = [_left_out(others)] if others else []
         self.notes = (*notes, *(table.notes(named) if table else ()))
-        self._content: dict[str, Digest] | None = None
+        paths = {sample: root / path for sample, path in self._files.items()}
+        self._images = ImageFiles(root, paths, ledger, alpha)
 
     @property
     def name(self) -> str:
@@ -67,7 +71,7 @@ class FolderSet:
     @property
     def fields(self) -> Mapping[str, FieldType]:
         """The image, and what labels or metadata there are."""
-        return {"image": "image", **{name: _type(name, c) for name, c in self._columns.items()}}
+        return {"image": "image", **{name: type_of(name, c) for name, c in self._columns.items()}}
 
     @property
     def conventions(self) -> Mapping[str, str]:
@@ -76,11 +80,8 @@ class FolderSet:
 
     def content(self) -> Sequence[Digest]:
         """SHA-256 of every file."""
-        if self._content is None:
-            with self._ledger.manifest(self.root) as manifest, _pool() as pool:
-                each = pool.map(lambda i: self._digest(i, manifest), self._ids)
-                self._content = dict(zip(self._ids, each, strict=True))
-        return list(self._content.values())
+        known = self._images.content()
+        return [known[sample] for sample in self._ids]
 
     def locate(self, sample: str) -> str:
         """The path of its file."""
@@ -95,8 +96,7 @@ class FolderSet:
 
         Raises `SampleError` for a file that is no longer the one whose digest `content` gave.
         """
-        with _pool() as pool:
-            decoded = list(pool.map(self._decode, ids))
+        decoded = self._images.read(ids)
         good = [i for i, image in enumerate(decoded) if not isinstance(image, SampleError)]
         columns: dict[str, Sequence[Any]] = {
             name: [values[self._rows[ids[i]]] for i in good]
@@ -105,39 +105,6 @@ class FolderSet:
         columns["image"] = [decoded[i] for i in good]
         bad = {i: str(e) for i, e in zip(ids, decoded, strict=True) if isinstance(e, SampleError)}
         return Batch(tuple(ids[i] for i in good), columns, bad)
-
-    def _decode(self, sample: str) -> Any:
-        path = self.root / self._files[sample]
-        try:
-            data: bytes | OSError = path.read_bytes()
-        except OSError as error:
-            data = error
-        if self._content and self._content[sample] != _digest_of(data):
-            raise SampleError(f"{path} changed while it was read; run again")
-        if isinstance(data, OSError):
-            return SampleError(f"cannot be read: {data.strerror}")
-        try:
-            return decode(data, self.alpha)
-        except SampleError as error:
-            return error
-
-    def _digest(self, sample: str, manifest: Manifest) -> Digest:
-        path = self.root / self._files[sample]
-        try:
-            return manifest.digests(path, lambda: [file_digest(path)])[0]
-        except OSError as error:  # `read` will name it among the bad samples
-            return _digest_of(error)
-
-
-def _digest_of(data: bytes | OSError) -> Digest:
-    """What a file consists of: its bytes, or the reason why they cannot be had."""
-    if isinstance(data, OSError):
-        return digest({"unreadable": data.strerror})
-    return hashlib.sha256(data).hexdigest()
-
-
-def _pool() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1))
 
 
 def _scan(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
@@ -189,9 +156,3 @@ def _left_out(others: list[PurePosixPath]) -> str:
 def _folder_labels(ids: Ids) -> dict[str, list[Any]]:
     parts = [PurePosixPath(sample).parts for sample in ids]
     return {"label": [p[0] for p in parts]} if all(len(p) > 1 for p in parts) else {}
-
-
-def _type(name: str, column: Sequence[Any]) -> FieldType:
-    if name == "label":
-        return "label"
-    return "number" if all(isinstance(cell, int | float) for cell in column) else "text"

@@ -9,12 +9,12 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from geneval.errors import SampleError
+from geneval.errors import SampleError, UsageError, unknown
 
 METADATA = ("metadata.csv", "metadata.jsonl")
 KEY = "file_name"
@@ -47,6 +47,21 @@ class Metadata:
         return (f"{self.path.name} has {len(strays)} rows for absent files, such as {strays[0]}",)
 
 
+def renamed(
+    columns: dict[str, list[Any]], fields: Mapping[str, str], where: str
+) -> dict[str, list[Any]]:
+    """Columns under the names of the fields they hold; raises `UsageError` for an absent column."""
+    for column in fields.values():
+        if column not in columns:
+            raise UsageError(f"{where}: {unknown('column', column, columns)}")
+    named = {field: columns[column] for field, column in fields.items()}
+    rest = {name: cells for name, cells in columns.items() if name not in fields.values()}
+    found = {**rest, **named}
+    if "label" in found:
+        found["label"] = [str(label) for label in found["label"]]
+    return found
+
+
 def read_metadata(root: Path) -> Metadata | None:
     """The metadata of a folder, or None without such a file; raises `SampleError`."""
     paths = [root / name for name in METADATA if (root / name).is_file()]
@@ -55,17 +70,22 @@ def read_metadata(root: Path) -> Metadata | None:
     if len(paths) > 1:
         raise SampleError(f"{root} has both {METADATA[0]} and {METADATA[1]}; keep one")
     (path,) = paths
+    records = read_records(path)
+    if not records:
+        raise SampleError(f"{path} has no rows; it needs the column {KEY}")
+    return Metadata(path, *_table(records, path))
+
+
+def read_records(path: Path) -> list[tuple[int, dict[str, Any]]]:
+    """The records of a `.csv` or `.jsonl` file with their lines; raises `SampleError`."""
     try:
         text = path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError as error:
         raise SampleError(f"{path} is no UTF-8 text: {error.reason}") from None
     try:
-        records = list(_csv(text, path) if path.suffix == ".csv" else _jsonl(text, path))
+        return list(_csv(text, path) if path.suffix == ".csv" else _jsonl(text, path))
     except (csv.Error, RecursionError) as error:
         raise SampleError(f"{path} cannot be read: {error}") from None
-    if not records:
-        raise SampleError(f"{path} has no rows; it needs the column {KEY}")
-    return Metadata(path, *_table(records, path))
 
 
 def _table(

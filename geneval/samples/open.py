@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from geneval.errors import UsageError
@@ -9,6 +10,7 @@ from geneval.ledger import Ledger
 from geneval.samples.arrays import read_array_file
 from geneval.samples.folder import FolderSet
 from geneval.samples.images import Alpha
+from geneval.samples.pairs import SUFFIXES, PairSet
 from geneval.samples.sampleset import SampleSet
 from geneval.samples.statistics import KnownMoments, is_statistics, read_statistics
 
@@ -18,8 +20,13 @@ def open_moments(path: Path) -> KnownMoments | None:
     return read_statistics(path) if path.is_file() and is_statistics(path) else None
 
 
-def open_images(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet:
-    """A folder of images, a `.npy` or a `.npz`; raises `UsageError` when it is neither."""
+def open_images(
+    path: Path, ledger: Ledger, alpha: Alpha = "drop", fields: Mapping[str, str] | None = None
+) -> SampleSet:
+    """A folder of images, an array or a file of records; raises `UsageError` when it is none.
+
+    `fields` says which column of the records or the metadata holds a field.
+    """
     try:
         str(path).encode()
     except UnicodeEncodeError:
@@ -27,10 +34,15 @@ def open_images(path: Path, ledger: Ledger, alpha: Alpha = "drop") -> SampleSet:
     if not path.exists():
         raise UsageError(f"{path} does not exist{_nearby(path)}")
     if path.is_dir():
-        return FolderSet(path, ledger, alpha)
+        return FolderSet(path, ledger, alpha, fields)
+    if path.suffix in SUFFIXES:
+        return PairSet(path, ledger, alpha, fields)
     if path.suffix in (".npy", ".npz"):
         return read_array_file(path, ledger, alpha)
-    raise UsageError(f"{path}: samples are a folder of images, a .npy or a .npz file")
+    raise UsageError(
+        f"{path}: samples are a folder of images, a .npy or .npz array, or a .jsonl, .csv or "
+        ".parquet file of records"
+    )
 
 
 def _nearby(path: Path) -> str:

@@ -19,7 +19,10 @@ from geneval.value import Ids
 
 
 class RequestSet:
-    """Requests: an id, a seed each, a label where the model has classes, a latent where it has."""
+    """Requests: an id and a seed each, and a label, a latent, a prompt where there are such.
+
+    With `prompts` there are `repeats` requests of each of the first n.
+    """
 
     requested_labels = True
     conventions: Mapping[str, str] = {}
@@ -33,8 +36,10 @@ class RequestSet:
         classes: Sequence[str] | None = None,
         repeats: int = 1,
         latent: Sequence[int] | None = None,
+        prompts: Sequence[str] | None = None,
     ) -> None:
         self.seed = seed
+        n = n if prompts is None else min(n, len(prompts))
         self._latent = None if latent is None else tuple(latent)
         self.ids: Ids = tuple(
             f"{i:08d}" + (f"-r{r:04d}" if repeats > 1 else "")
@@ -48,20 +53,25 @@ class RequestSet:
             if classes
             else None
         )
+        self._prompts = (
+            [prompts[row // repeats] for row in range(len(self.ids))] if prompts else None
+        )
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
-        """Seed, label where there are classes, latent where the model takes one."""
+        """Seed, label where there are classes, prompt, latent where the model takes one."""
         fields: dict[str, FieldType] = {"seed": "seed"}
+        fields |= {"prompt": "text"} if self._prompts else {}
         fields |= {"label": "label"} if self._labels else {}
         return fields | ({"latent": "latent"} if self._latent else {})
 
     def content(self) -> Sequence[Digest]:
         """What was asked."""
-        labels: Sequence[str | None] = self._labels or [None] * len(self._seeds)
+        nothing: Sequence[str | None] = [None] * len(self._seeds)
+        labels, prompts = self._labels or nothing, self._prompts or nothing
         return [
-            digest({"seed": seed, "label": label, "latent": self._latent})
-            for seed, label in zip(self._seeds, labels, strict=True)
+            digest({"seed": seed, "label": label, "latent": self._latent, "prompt": prompt})
+            for seed, label, prompt in zip(self._seeds, labels, prompts, strict=True)
         ]
 
     def locate(self, sample: str) -> str:
@@ -69,7 +79,9 @@ class RequestSet:
         return f"request {sample}"
 
     def column(self, name: str) -> Sequence[Any]:
-        """Seeds, labels or latents."""
+        """Seeds, labels, prompts or latents."""
+        if name == "prompt" and self._prompts:
+            return self._prompts
         if name == "label" and self._labels:
             return self._labels
         if name == "seed":
@@ -84,6 +96,8 @@ class RequestSet:
         columns: dict[str, Sequence[Any]] = {"seed": [self._seeds[row] for row in rows]}
         if self._labels:
             columns["label"] = [self._labels[row] for row in rows]
+        if self._prompts:
+            columns["prompt"] = [self._prompts[row] for row in rows]
         if self._latent:
             columns["latent"] = [latent_of(seed, self._latent) for seed in columns["seed"]]
         return Batch(ids, columns)

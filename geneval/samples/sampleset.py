@@ -94,6 +94,13 @@ def rows_of(ids: Ids) -> dict[str, int]:
     return {sample: i for i, sample in enumerate(ids)}
 
 
+def type_of(name: str, column: Sequence[Any]) -> FieldType:
+    """The type of a column of plain data."""
+    if name == "label":
+        return "label"
+    return "number" if all(isinstance(cell, int | float) for cell in column) else "text"
+
+
 def require(samples: SampleSet, name: str) -> None:
     """Raise `UsageError` with the fields there are when `name` is not among them."""
     if name not in samples.fields:

@@ -30,6 +30,8 @@ from geneval.metrics.fidelity.cmmd import unit_length
 from geneval.resample import Context
 from geneval.value import Estimate, OutputSpec
 
+NO_LENGTH = 1e-6  # of a difference between float32 embeddings of length 1
+
 
 def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     """Edits along their texts; damage lets the image go elsewhere and lose its source."""
@@ -88,8 +90,9 @@ def directional_similarity(
 
 
 def _cosines_or_0(a: Floats, b: Floats) -> Floats:
-    """Cosine [n] between rows, 0 where one of them has no length."""
-    lengths = np.linalg.norm(a, axis=1) * np.linalg.norm(b, axis=1)
+    """Cosine [n] between rows, 0 where one of them is no longer than rounding."""
+    sides = np.linalg.norm(a, axis=1), np.linalg.norm(b, axis=1)
+    lengths = np.where(np.minimum(*sides) > NO_LENGTH, sides[0] * sides[1], 0.0)
     found: Floats = np.divide(
         np.einsum("nd,nd->n", a, b), lengths, out=np.zeros(len(a)), where=lengths > 0
     )

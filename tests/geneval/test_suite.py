@@ -85,6 +85,7 @@ def test_everything_a_suite_may_say(write: Write) -> None:
     assert (suite.name, suite.seed, suite.confidence, suite.pair_by) == ("full", 7, 0.9, "id")
     assert (suite.on_bad_sample, suite.keep_samples) == ("skip", "none")
     assert suite.generate.model_dump() == {
+        "prompts": None,
         "adapter": "my_models:load",
         "checkpoint": None,
         "n": 100,

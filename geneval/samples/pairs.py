@@ -1,0 +1,299 @@
+"""Records that name images: image-text pairs, edits, captions, as jsonl, csv or parquet.
+
+A record has `image` (a path relative to the file; in parquet also bytes, or Hugging Face's `{bytes,
+path}`) and other columns: `prompt`, `label`, `source_image` (another image) with `source_prompt`,
+or anything to group by. Its id is its `id`, else the zero-padded number of its row.
+"""
+
+from __future__ import annotations
+
+import bisect
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geneval.errors import SampleError, UsageError
+from geneval.ledger import Ledger, file_state
+from geneval.samples.files import ImageFiles
+from geneval.samples.images import Alpha, decode
+from geneval.samples.metadata import read_records, renamed
+from geneval.samples.sampleset import Batch, FieldType, rows_of, type_of
+from geneval.signature import Digest, digest
+
+if TYPE_CHECKING:
+    import pyarrow.parquet
+
+SUFFIXES = (".jsonl", ".csv", ".parquet")
+IMAGES = ("image", "source_image")  # the columns that hold images
+
+
+class ImageSource(Protocol):
+    """Where the images of records come from, by key."""
+
+    def content(self) -> Mapping[str, Digest]:
+        """A digest of each."""
+
+    def read(self, keys: Sequence[str]) -> list[NDArray[np.uint8] | SampleError]:
+        """The images, or why one cannot be had."""
+
+
+class PairSet:
+    """Samples of a file of records. `fields` says which column holds a field."""
+
+    requested_labels = False
+    notes: tuple[str, ...] = ()
+
+    def __init__(
+        self,
+        path: Path,
+        ledger: Ledger,
+        alpha: Alpha = "drop",
+        fields: Mapping[str, str] | None = None,
+    ) -> None:
+        self.path = path
+        self.alpha = alpha
+        columns, self._where = read_columns(path)
+        columns = renamed(columns, fields or {}, str(path))
+        if "image" not in columns:
+            raise SampleError(f"{path} has no column image; it has {', '.join(columns)}")
+        found = {name: columns.pop(name) for name in IMAGES if name in columns}
+        ids = _ids(columns.pop("id", None), len(found["image"]), path)
+        order = sorted(range(len(ids)), key=ids.__getitem__)
+        self._ids = tuple(ids[row] for row in order)
+        self._rows = rows_of(self._ids)
+        self._order = order
+        self._columns = {
+            name: [cells[row] for row in order]
+            for name, cells in columns.items()
+            if cells[0] is not None  # bytes and mappings that are no image of the record
+        }
+        self._sources: dict[str, ImageSource] = {
+            name: _source(path, (fields or {}).get(name, name), cells, ids, ledger, alpha)
+            for name, cells in found.items()
+        }
+
+    @property
+    def name(self) -> str:
+        """The file's path."""
+        return str(self.path)
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """The records' ids, sorted."""
+        return self._ids
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        """The images and every other column."""
+        kinds: dict[str, FieldType] = dict.fromkeys(self._sources, "image")
+        return kinds | {name: type_of(name, cells) for name, cells in self._columns.items()}
+
+    @property
+    def conventions(self) -> Mapping[str, str]:
+        """The alpha rule, where it is not the default."""
+        return {} if self.alpha == "drop" else {"alpha": self.alpha}
+
+    def content(self) -> Sequence[Digest]:
+        """What the images of each record consist of."""
+        known = [source.content() for source in self._sources.values()]
+        if len(known) == 1:
+            return [known[0][sample] for sample in self._ids]
+        return [digest([each[sample] for each in known]) for sample in self._ids]
+
+    def locate(self, sample: str) -> str:
+        """The file and the line or row."""
+        return f"{self.path}{self._where(self._order[self._rows[sample]])}"
+
+    def column(self, name: str) -> Sequence[Any]:
+        """A column other than an image."""
+        return self._columns[name]
+
+    def read(self, ids: tuple[str, ...]) -> Batch:
+        """The records of these ids with their images; those that cannot be had are in `bad`."""
+        images = {name: source.read(ids) for name, source in self._sources.items()}
+        bad: dict[str, str] = {}
+        for name, each in images.items():
+            for sample, image in zip(ids, each, strict=True):
+                if isinstance(image, SampleError):
+                    bad.setdefault(sample, f"{'' if name == 'image' else f'{name}: '}{image}")
+        good = [row for row, sample in enumerate(ids) if sample not in bad]
+        columns: dict[str, Sequence[Any]] = {
+            name: [cells[self._rows[ids[row]]] for row in good]
+            for name, cells in self._columns.items()
+        }
+        columns |= {name: [each[row] for row in good] for name, each in images.items()}
+        return Batch(tuple(ids[row] for row in good), columns, bad)
+
+
+class ParquetImages:
+    """Encoded images in a column of a parquet file, read a row group at a time."""
+
+    def __init__(
+        self, path: Path, column: str, ids: Sequence[str], ledger: Ledger, alpha: Alpha
+    ) -> None:
+        self.path = path
+        self.column = column
+        self.alpha = alpha
+        self._ledger = ledger
+        self._state = file_state(path)
+        self._row = {sample: row for row, sample in enumerate(ids)}
+        meta = self._file().metadata
+        sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
+        self._starts = [sum(sizes[:i]) for i in range(len(sizes))]
+        self._held: tuple[int, list[Any]] = (-1, [])
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_held": (-1, [])}
+
+    def content(self) -> Mapping[str, Digest]:
+        """SHA-256 of every image's bytes."""
+        with self._ledger.manifest(self.path) as manifest:
+            known = manifest.digests(self.path, self._digests, self._state, self.column)
+        return {sample: known[row] for sample, row in self._row.items()}
+
+    def read(self, keys: Sequence[str]) -> list[NDArray[np.uint8] | SampleError]:
+        """The decoded images; raises `SampleError` when the file changed since it was opened."""
+        if file_state(self.path) != self._state:
+            raise SampleError(f"{self.path} changed while it was read; run again")
+        return [self._decoded(self._row[key]) for key in keys]
+
+    def _decoded(self, row: int) -> Any:
+        group = bisect.bisect_right(self._starts, row) - 1
+        if self._held[0] != group:
+            self._held = (group, self._group(group))
+        data = _bytes(self._held[1][row - self._starts[group]])
+        if data is None:
+            return SampleError("has no bytes")
+        try:
+            return decode(data, self.alpha)
+        except SampleError as error:
+            return error
+
+    def _digests(self) -> list[Digest]:
+        cells = (cell for group in range(len(self._starts)) for cell in self._group(group))
+        return [hashlib.sha256(_bytes(cell) or b"").hexdigest() for cell in cells]
+
+    def _group(self, group: int) -> list[Any]:
+        read = self._file().read_row_group(group, columns=[self.column])
+        cells: list[Any] = read[self.column].to_pylist()
+        return cells
+
+    def _file(self) -> pyarrow.parquet.ParquetFile:
+        import pyarrow.parquet
+
+        return pyarrow.parquet.ParquetFile(self.path)
+
+
+def _bytes(cell: Any) -> bytes | None:
+    """The encoded image in a cell: bytes, or a mapping that holds them."""
+    data = cell.get("bytes") if isinstance(cell, dict) else cell
+    return data if isinstance(data, bytes) else None
+
+
+def _source(
+    path: Path, column: str, cells: list[Any], ids: list[str], ledger: Ledger, alpha: Alpha
+) -> ImageSource:
+    """Image files when the cells are paths, else images within the parquet file."""
+    if cells and all(isinstance(cell, str) for cell in cells):
+        paths = {sample: path.parent / cell for sample, cell in zip(ids, cells, strict=True)}
+        return ImageFiles(path.parent, paths, ledger, alpha)
+    if path.suffix == ".parquet":
+        return ParquetImages(path, column, ids, ledger, alpha)
+    raise SampleError(f"{path}: {column} must be the path of an image in every record")
+
+
+def _ids(given: list[Any] | None, n: int, path: Path) -> list[str]:
+    if given is None:
+        width = max(6, len(str(n - 1)))
+        return [f"{row:0{width}d}" for row in range(n)]
+    ids = [str(one) for one in given]
+    if len(set(ids)) < len(ids):
+        twice = next(one for one in ids if ids.count(one) > 1)
+        raise SampleError(f"{path} has the id {twice!r} twice")
+    return ids
+
+
+@dataclass(frozen=True)
+class Lines:
+    """What to call each row of a file of records, as `form` of its number."""
+
+    form: str
+    numbers: Sequence[int]
+
+    def __call__(self, row: int) -> str:
+        """The name of a row."""
+        return self.form.format(self.numbers[row])
+
+
+def read_columns(path: Path) -> tuple[dict[str, list[Any]], Lines]:
+    """The columns of a file of records, and what to call a row; every record has every column.
+
+    Of columns that hold bytes or mappings the cells are None. Raises `SampleError`.
+    """
+    if path.suffix == ".parquet":
+        return _parquet(path)
+    records = read_records(path)
+    if not records:
+        raise SampleError(f"{path} has no records")
+    names = list(dict.fromkeys(name for _, record in records for name in record))
+    for line, record in records:
+        missing = [name for name in names if record.get(name) is None]
+        if missing:
+            raise SampleError(f"{path}:{line}: the record has no {missing[0]!r}")
+    columns = {name: [record[name] for _, record in records] for name in names}
+    return columns, Lines(":{}", [line for line, _ in records])
+
+
+def _parquet(path: Path) -> tuple[dict[str, list[Any]], Lines]:
+    """The columns of a parquet file but for bytes and mappings."""
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(path)
+        kinds = {field.name: field.type for field in file.schema_arrow}
+        inside = [
+            name
+            for name, kind in kinds.items()
+            if pyarrow.types.is_binary(kind)
+            or pyarrow.types.is_large_binary(kind)
+            or pyarrow.types.is_struct(kind)
+        ]
+        plain = [name for name in kinds if name not in inside]
+        table = file.read(columns=plain)
+    except (OSError, pyarrow.ArrowException) as error:
+        raise SampleError(f"{path} cannot be read: {error}") from error
+    columns: dict[str, list[Any]] = {name: table[name].to_pylist() for name in plain}
+    n = file.metadata.num_rows
+    if n == 0:
+        raise SampleError(f"{path} has no records")
+    for name, cells in columns.items():
+        if None in cells:
+            raise SampleError(f"{path}[{cells.index(None)}]: the record has no {name!r}")
+    columns |= {name: [None] * n for name in inside}
+    return columns, Lines("[{}]", range(n))
+
+
+def read_prompts(path: Path) -> list[str]:
+    """The prompts of a text file, one a line, or of the column `prompt` of a file of records."""
+    if not path.is_file():
+        raise UsageError(f"prompts: {path} does not exist")
+    if path.suffix in SUFFIXES:
+        columns, _ = read_columns(path)
+        if "prompt" not in columns:
+            raise SampleError(f"{path} has no column prompt; it has {', '.join(columns)}")
+        return [str(prompt) for prompt in columns["prompt"]]
+    try:
+        lines = path.read_text(encoding="utf-8-sig").split("\n")
+    except UnicodeDecodeError as error:
+        raise SampleError(f"{path} is no UTF-8 text: {error.reason}") from None
+    prompts = [line.rstrip("\r") for line in (lines if lines[-1] else lines[:-1])]
+    if not prompts or not all(prompts):
+        blank = f":{prompts.index('') + 1} is empty" if prompts else " has no lines"
+        raise SampleError(f"{path}{blank}; write one prompt a line")
+    return prompts

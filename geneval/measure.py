@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from geneval.engine.memory import own_source, recall, remember
 from geneval.engine.progress import Progress, stage
 from geneval.errors import UsageError
 from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
+from geneval.floor import Floors
 from geneval.ledger import Ledger
 from geneval.metric import Need, Undefined
 from geneval.plan import Measurement, Plan
@@ -51,6 +53,7 @@ class Measuring:
         fingerprints: Mapping[Role, Digest],
         ledger: Ledger,
         backend: str,
+        jpegs: Inputs | None = None,
     ) -> None:
         self.ledger = ledger
         self.backend = backend
@@ -62,6 +65,7 @@ class Measuring:
         self.context = Context(plan.suite.seed, plan.suite.confidence)
         self.evidence: dict[str, EvidenceByRole] = {}
         self.seconds: dict[str, float] = {}
+        self.floors = Floors(inputs, jpegs, self._of_draws) if plan.suite.floor else None
         self._values: dict[str, Value] = {}
         self._read: dict[str, dict[str, list[Digest]]] = {}
 
@@ -117,17 +121,40 @@ class Measuring:
     ) -> Iterator[Value]:
         """The values of one measurement within one scope."""
         spec = measurement.entry.spec
-        key = self._memory_key(measurement, scope)
-        estimates = recall(self.ledger, key) if key else None
-        if estimates is None:
-            estimates = self._computed(measurement, scope)
-            if key:
-                with contextlib.suppress(UsageError):  # a full disk costs time later, not the value
-                    remember(self.ledger, key, estimates)
-        else:
+        key = self._memory_key(measurement, {"data": self._data(measurement), "scope": scope.name})
+        estimates, recalled = self._remembered(key, lambda: self._computed(measurement, scope))
+        if recalled:
             self.recalled.add(measurement.key)
+        n = self._counts(measurement, scope).get(Role.GENERATED) or 0
+        floors = self.floors.of(measurement, scope, n) if self.floors else {}
         for estimate, output in zip(estimates, spec.outputs, strict=True):
-            yield self._value(measurement, estimate, output, at)
+            value = self._value(measurement, estimate, output, at)
+            yield replace(value, floor=floors.get(output.name))
+
+    def _remembered(
+        self, key: Digest | None, compute: Callable[[], list[Estimate]]
+    ) -> tuple[list[Estimate], bool]:
+        """Estimates from the ledger, or computed and kept there; and whether they were there."""
+        estimates = recall(self.ledger, key) if key else None
+        if estimates is not None:
+            return estimates, True
+        estimates = compute()
+        if key:
+            with contextlib.suppress(UsageError):  # a full disk costs time later, not the value
+                remember(self.ledger, key, estimates)
+        return estimates, False
+
+    def _of_draws(
+        self,
+        measurement: Measurement,
+        what: Mapping[str, Any],
+        given: Callable[[], dict[str, Any]],
+    ) -> list[Estimate]:
+        """The estimates of two draws of the reference, as `Floors` asks for them."""
+        reference = self._data(measurement)[str(Role.REFERENCE)]
+        key = self._memory_key(measurement, {"reference": reference, **what})
+        spec, options = measurement.entry.spec, measurement.entry.options
+        return self._remembered(key, lambda: spec.measure(given(), self.context, options))[0]
 
     def _computed(self, measurement: Measurement, scope: Scope) -> list[Estimate]:
         """The estimates of one measurement within one scope, from its inputs."""
@@ -159,7 +186,7 @@ class Measuring:
             counts[role] = len(scope.ids[role].intersection(ids)) if limited else len(ids)
         return counts
 
-    def _memory_key(self, measurement: Measurement, scope: Scope) -> Digest | None:
+    def _memory_key(self, measurement: Measurement, data: Mapping[str, Any]) -> Digest | None:
         """What the estimates follow from; None for those that read other metrics' values."""
         if any(need.kind == "values" for need in measurement.needs.values()):
             return None
@@ -176,8 +203,7 @@ class Measuring:
                     ]
                     for name in sorted(names)
                 },
-                "data": self._data(measurement),
-                "scope": scope.name,
+                **data,
                 "context": [self.context.seed, self.context.level],
                 "backend": self.backend,
                 "code": own_source(),

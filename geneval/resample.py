@@ -64,6 +64,11 @@ def quantile(level: float) -> float:
     return NormalDist().inv_cdf(0.5 + level / 2)
 
 
+def shuffled(ids: Ids, stream: str) -> Ids:
+    """The ids in an order of their own for the named stream, that of sha256(stream, id)."""
+    return tuple(sorted(ids, key=lambda i: hashlib.sha256(f"{stream}\0{i}".encode()).digest()))
+
+
 def lowest_hashed(ids: Ids, n: int) -> NDArray[np.int64]:
     """Rows of the n ids with the lowest SHA-256, in canonical order: a subset free of position."""
     order = sorted(range(len(ids)), key=lambda row: _hashed(0, ids[row]))

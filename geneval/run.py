@@ -20,6 +20,7 @@ from geneval.engine.progress import Progress, Silent, stage
 from geneval.errors import ExitCode, SampleError, UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, build_extractor
 from geneval.extractors.weights import PUBLISHED, present, pull
+from geneval.floor import jpeg_inputs
 from geneval.gate import Gate, read_gates
 from geneval.ledger import Ledger
 from geneval.measure import Measuring
@@ -322,7 +323,12 @@ def _measure(
     for role in job.sets:
         if not inputs.good(role):
             raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")
-    measuring = Measuring(job.plan, inputs, job.extractors, fingerprints, job.ledger, job.device)
+    jpegs = None
+    if job.suite.floor and Role.REFERENCE in works:
+        jpegs = jpeg_inputs(job.plan, inputs, works[Role.REFERENCE], progress)
+    measuring = Measuring(
+        job.plan, inputs, job.extractors, fingerprints, job.ledger, job.device, jpegs
+    )
     cautions = _cautions(job, inputs, bad)
     for caution in cautions:
         progress.say(caution)

@@ -119,6 +119,7 @@ class Suite(_Strict):
     weights: dict[str, str] = {}
     on_bad_sample: Literal["fail", "skip"] = "fail"
     keep_samples: Literal["all", "gallery", "none"] = "gallery"
+    floor: bool = True
     pair_by: Literal["id"] | None = None
     metrics: list[MetricEntry]
     baselines: dict[str, str] = {}

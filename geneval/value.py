@@ -155,6 +155,25 @@ class Estimate(Measured):
     evidence: Mapping[Role, Evidence] = field(default_factory=dict)
 
 
+@dataclass(frozen=True)
+class Floor:
+    """The ruler beside a number: what two disjoint draws of `n` reference samples score.
+
+    `jpeg` is the same with one draw saved as JPEG of quality 50; `problem` says why there is none.
+    """
+
+    n: int
+    number: float | None = None
+    jpeg: float | None = None
+    problem: str = ""
+
+    def __str__(self) -> str:
+        if self.number is None:
+            return f"none: {self.problem}"
+        jpeg = "" if self.jpeg is None else f", as JPEG 50 {shown(self.jpeg)}"
+        return f"{shown(self.number)}{jpeg} (n {self.n:,})"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Value(Measured):
     """An estimate with everything needed to print, judge and compare it."""
@@ -166,6 +185,7 @@ class Value(Measured):
     signature: Signature
     inputs: Digest
     evidence: Mapping[Role, EvidenceNote] = field(default_factory=dict)
+    floor: Floor | None = None
 
     @property
     def compared_by(self) -> str:

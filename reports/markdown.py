@@ -31,8 +31,15 @@ def render_run(view: RunView) -> str:
     if view.gates:
         rows = [(v.status.value, v.gate.text, v.sentence) for v in view.gates]
         lines += ["", *table(("Status", "Gate", "What was found"), rows)]
-    values = [(v.address, v.number, v.interval, v.problem or v.target, v.n) for v in view.values]
-    lines += ["", *table(("Value", "Number", "Interval", "The interval is", "n"), values)]
+    values = [
+        (v.address, v.number, v.interval, v.problem or v.target, v.n, v.floor) for v in view.values
+    ]
+    lines += [
+        "",
+        *table(
+            ("Value", "Number", "Interval", "The interval is", "n", "The reference itself"), values
+        ),
+    ]
     lines += [
         "",
         *(f"- {escape(v.address)}: {escape(v.finding)}" for v in view.values if v.finding),

@@ -54,6 +54,7 @@ class ValueView:
     problem: str
     signature: str
     sort: float | None
+    floor: str
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,7 @@ def value_view(value: Value) -> ValueView:
         problem=value.problem or "",
         signature=value.signature.line(),
         sort=value.number,
+        floor=str(value.floor) if value.floor else "",
     )
 
 

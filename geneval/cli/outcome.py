@@ -20,14 +20,19 @@ def text(outcome: Outcome) -> str:
     named = printable(f"{document.subject.name} under {document.suite.name}")
     lines = [f"{named}: {status(judgement.status.value) if _judged(outcome) else 'not judged'}"]
     lines[0] += f" ({judgement.sentence})"
-    rows = [("value", "number", "interval", "n", "the interval is")]
+    rows: list[tuple[str, ...]] = [
+        ("value", "number", "interval", "n", "the reference itself", "the interval is")
+    ]
     for value in outcome.result.values():
         interval = value.interval
         bounds = f"[{shown(interval.low)}, {shown(interval.high)}]" if interval else ""
         target = TARGETS[interval.target] if interval else value.no_interval or ""
         number = "—" if value.number is None else shown(value.number)
         n = "/".join("?" if count is None else str(count) for count in value.n.values())
-        rows.append((value.address, number, bounds, n, value.problem or target))
+        floor = str(value.floor) if value.floor and value.floor.number is not None else ""
+        rows.append((value.address, number, bounds, n, floor, value.problem or target))
+    if not any(row[4] for row in rows[1:]):
+        rows = [(*row[:4], row[5]) for row in rows]
     lines += columns(rows, "  ")
     told = " ".join(verdict.sentence for verdict in judgement.verdicts)
     lines += [

@@ -129,7 +129,7 @@ class Inputs:
                 f"{features.n} {role} samples are too few for {k} neighbours each; set k lower"
             )
         key = ("neighbours", role, name, scope.name)
-        if key not in self._known:
+        if key not in self._known or self._known[key].k < k:
             widest = min(max(k, self._widest.get((role, name), k)), features.n - 1)
             self._known[key] = Neighbours(features.ids, *nearest(features.x, widest))
         known: Neighbours = self._known[key]

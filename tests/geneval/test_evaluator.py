@@ -238,8 +238,13 @@ def test_progress_is_told_to_who_asks(
     recorder = Recorder()
     geneval.evaluate("fid", **words, progress=recorder)
     stages = [told[1:] for told in recorder.told if told[0] == "start"]
-    assert stages == [("generated samples", 120), ("reference samples", 150), ("metrics", 1)]
-    assert sum(told[1] for told in recorder.told if told[0] == "advance") == 120 + 150 + 1
+    assert stages == [
+        ("generated samples", 120),
+        ("reference samples", 150),
+        ("reference as JPEG 50", 75),
+        ("metrics", 1),
+    ]
+    assert sum(told[1] for told in recorder.told if told[0] == "advance") == 120 + 150 + 75 + 1
     geneval.evaluate("fid", **words)
     assert capsys.readouterr() == ("", "")
 

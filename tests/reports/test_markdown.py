@@ -65,7 +65,8 @@ def test_summary_has_verdict_gates_and_values(view: RunView, step_runs: dict[str
         assert value.number is not None
         assert row[1] == shown(value.number)
         assert row[4] == " / ".join(f"{n:,}" for n in value.n.values() if n is not None)
-    assert {len(row) for row in values} == {5}
+        assert plain(row[5]) == (str(value.floor) if value.floor else "")
+    assert {len(row) for row in values} == {6}
     assert text == (step_runs["collapsed"] / "summary.md").read_text()
 
 

@@ -1,0 +1,1 @@
+"""Samples disturbed on purpose: deterministic by sample, parameters and nothing else."""

@@ -142,6 +142,7 @@ def make_plan(
     extractors: Mapping[str, FeatureExtractor],
 ) -> Plan:
     """The plan; raises `UsageError` for what is impossible."""
+    _check_form(suite, sets.get(Role.REFERENCE))
     measurements, skipped = [], dict[str, str]()
     for entry in suite.metrics:
         choice = entry.extractor or suite.extractor
@@ -175,6 +176,24 @@ def make_plan(
         if role in sets and sets[role].n
     )
     return Plan(suite, passes, ordered, groups, skipped)
+
+
+def _check_form(suite: Suite, facts: SetFacts | None) -> None:
+    """Refuse a reference in another form than the suite's protocol has."""
+    wanted = suite.reference.form if suite.reference else "any"
+    if wanted == "any" or facts is None:
+        return
+    form = "both" if facts.n and facts.known else "moments" if facts.known else "samples"
+    if form != wanted:
+        told = {
+            "samples": "samples: give a folder or an array of images",
+            "moments": "moments: give an npz with mu and sigma (`geneval reference build`)",
+            "both": "moments and samples: give an npz with mu, sigma and arr_0, as ADM's",
+        }
+        raise UsageError(
+            f"{suite.at('reference', 'form')}{suite.name} takes its reference as {told[wanted]}; "
+            f"{facts.name} holds {'moments and samples' if form == 'both' else form}"
+        )
 
 
 def _resolved(

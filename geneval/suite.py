@@ -42,7 +42,7 @@ class SamplesSpec(_Strict):
     """A sample set: its kind, where it lies, and how many of it (lowest hashed ids first).
 
     `fields` says which column holds a field, such as `{prompt: caption}`. Samples of kind
-    `image-text` must have a prompt.
+    `image-text` must have a prompt. `form` is what a protocol demands of a reference.
     """
 
     kind: Literal["images", "image-text"] = "images"
@@ -50,6 +50,7 @@ class SamplesSpec(_Strict):
     n: _Count | None = None
     alpha: Alpha = "drop"
     fields: dict[str, str] = {}
+    form: Literal["any", "samples", "moments", "both"] = "any"
 
 
 class GenerateSpec(_Strict):
@@ -109,6 +110,7 @@ class Suite(_Strict):
     version: Annotated[int, Field(ge=1, le=1)] = 1
     name: _Name = AD_HOC
     description: str = ""
+    papers: list[str] = []
     seed: int = 0
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     samples: SamplesSpec = SamplesSpec()

@@ -22,6 +22,12 @@ AD_HOC = "ad-hoc"
 def shipped_suites() -> dict[str, Path]:
     """The suites that come with geneval, by name."""
     folder = Path(str(files("geneval.suites")))
+    return {path.stem: path for path in sorted(folder.glob("*.yaml"))} | protocols()
+
+
+def protocols() -> dict[str, Path]:
+    """The shipped suites that fix a published protocol, by name."""
+    folder = Path(str(files("geneval.suites"))) / "protocols"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
 
 

@@ -28,6 +28,7 @@ LAYERS = [
         "geneval.plugins",
         "geneval.source",
         "geneval.sweeps",
+        "geneval.bibliography",
         "geneval.strict_yaml",
     ],
     ["geneval.metric", "geneval.metrics"],
@@ -45,7 +46,7 @@ LAYERS = [
         "geneval.reference",
     ],
     ["geneval.reports"],
-    ["geneval.evaluator", "geneval.doctor"],
+    ["geneval.evaluator", "geneval.doctor", "geneval.cite"],
     ["geneval.examples"],
     ["geneval.cli", "geneval.__main__"],
 ]

@@ -5,6 +5,6 @@ from __future__ import annotations
 
 def main() -> None:
     """Entry point of the `geneval` command."""
-    from geneval.cli.app import run_app
+    from geneval.cli.entry import run_app
 
     run_app()

@@ -10,7 +10,7 @@ def suites(incomplete: str) -> list[str]:
     import importlib.resources
 
     folder = Path(str(importlib.resources.files("geneval.suites")))
-    shipped = [path.stem for path in folder.glob("*.yaml")]
+    shipped = [path.stem for path in folder.glob("**/*.yaml")]
     local = [str(path) for path in Path().glob("*.y*ml")]
     return sorted(name for name in (*shipped, *local) if name.startswith(incomplete))
 

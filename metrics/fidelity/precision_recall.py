@@ -5,8 +5,9 @@
 
 Input: generated features [n, d], reference features [m, d], and their nearest neighbours within
 their own set. A ball's radius is the distance to the k-th neighbour (k = 3, oneself not counted);
-a sample at exactly the radius is inside (≤), the convention of the paper's code and torch-fidelity,
-while prdc uses <. Range [0, 1]; higher is better; swapping the sets swaps the two outputs.
+a sample at exactly the radius is inside (`ties: "<="`), as in the paper's code and torch-fidelity;
+prdc and dgm-eval leave it outside (`ties: "<"`). Range [0, 1]; higher is better; swapping the sets
+swaps the two outputs.
 
 Both depend on n, m and k, so the interval is the spread at this n. It counts both sets: the samples
 asked, and the samples that make the balls, whose influence is the exact change when one is left out
@@ -20,7 +21,7 @@ Paper: Kynkäänniemi et al. 2019, arXiv:1904.06991. Counts equal torch-fidelity
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 
@@ -63,7 +64,6 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         "near_reference": neighbours("reference", o.k + 1),
     },
     example=example,
-    conventions={"ties": "<="},
     identity={"precision": 1.0, "recall": 1.0},
 )
 def precision_recall(
@@ -74,6 +74,7 @@ def precision_recall(
     context: Context,
     *,
     k: Annotated[int, AtLeast(1)] = 3,
+    ties: Literal["<=", "<"] = "<=",
 ) -> list[Estimate]:
     """Share of each set inside the other's balls."""
     sides = (
@@ -82,7 +83,7 @@ def precision_recall(
     )
     estimates = []
     for output, asked, around, near, asked_role, around_role in sides:
-        inside = balls(asked.x, around.x, near.radius(k), near.radius(k + 1), inclusive=True)
+        inside = balls(asked.x, around.x, near.radius(k), near.radius(k + 1), ties == "<=")
         covered = (inside.held > 0).astype(np.float64)
         influence = ball_influence(inside, near.index[:, :k])
         estimates.append(

@@ -9,7 +9,7 @@ from subprocess import CompletedProcess
 
 import pytest
 
-from geneval.cli.app import run_app
+from geneval.cli.entry import run_app
 from geneval.suite import load_suite
 
 Command = Callable[..., CompletedProcess[str]]

@@ -18,7 +18,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from geneval.cli.app import INTERRUPTED
+from geneval.cli.entry import INTERRUPTED
 from geneval.examples.digits.data import Split
 from geneval.examples.digits.demo import FOLDER
 from geneval.result import Result

@@ -5,18 +5,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from geneval.bibliography import PAPERS
+from geneval.errors import UsageError
 from geneval.evaluator import open_job
+from geneval.examples.digits.data import Split
 from geneval.examples.digits.demo import EXPECTED, FOLDER
 from geneval.gate import read_gates
 from geneval.ledger import Ledger
-from geneval.run import Job
+from geneval.run import Job, execute
 from geneval.suite import load_suite
-from geneval.suite_file import shipped_suites
+from geneval.suite_file import protocols, shipped_suites
 from geneval.value import AddressBook, Role
 
-SUITES = sorted(shipped_suites())
+SUITES = sorted(shipped_suites().keys() - protocols().keys())
+PROTOCOLS = sorted(protocols())
 pytestmark = pytest.mark.usefixtures("twin_weights")
 
 
@@ -34,7 +39,7 @@ def test_suites_of_the_design_are_shipped() -> None:
     assert {"digits", "image-quality"} <= set(SUITES)
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", [*SUITES, *PROTOCOLS])
 def test_suite_loads_under_its_own_name(name: str) -> None:
     """The name in the file is the file's, so that runs lie where one looks for them."""
     suite = load_suite(name)
@@ -42,7 +47,7 @@ def test_suite_loads_under_its_own_name(name: str) -> None:
     assert load_suite(str(shipped_suites()[name])).document == suite.document
 
 
-@pytest.mark.parametrize("name", SUITES)
+@pytest.mark.parametrize("name", [*SUITES, *PROTOCOLS])
 def test_suite_says_what_it_is(name: str) -> None:
     """A description of at least one whole sentence, which `geneval list suites` prints."""
     description = load_suite(name).description
@@ -118,3 +123,83 @@ def test_demonstration_has_a_checkpoint_for_each_expected_verdict() -> None:
     """Every checkpoint of the demonstration is shipped, and none without an expectation."""
     shipped = {path.stem for path in FOLDER.glob("*.safetensors")}
     assert shipped == set(EXPECTED)
+
+
+def test_published_protocols_are_shipped() -> None:
+    """One suite for each published protocol, as the reference of the field lists them."""
+    assert set(PROTOCOLS) == {"ttur", "clean-fid", "adm", "edm", "dgm-eval", "kynkaanniemi"}
+
+
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_protocol_fixes_what_moves_its_number(name: str) -> None:
+    """Network, resize rule, count, form of the reference, every option, and the paper."""
+    suite = load_suite(name)
+    assert {"preset"} <= set(suite.extractor.options)
+    assert suite.samples.n == 50_000
+    assert suite.reference is not None
+    assert suite.reference.form != "any"
+    assert suite.papers
+    assert set(suite.papers) <= set(PAPERS)
+
+
+FORMS = {"ttur": "moments", "edm": "moments", "clean-fid": "samples", "adm": "both"}
+
+
+@pytest.mark.parametrize("form", ["samples", "moments", "both"])
+@pytest.mark.parametrize("name", sorted(FORMS))
+def test_a_protocol_takes_its_own_form_of_reference(
+    name: str,
+    form: str,
+    digits: tuple[Split, Split],
+    digit_files: tuple[Path, Path],
+    ledger: Ledger,
+    tmp_path: Path,
+) -> None:
+    """A reference in another form is refused before any work, with what to give instead."""
+    path = digit_files[1]
+    if form != "samples":
+        arrays = {"mu": np.zeros(2048), "sigma": np.eye(2048)}
+        arrays |= {"mu_s": np.zeros(2023), "sigma_s": np.eye(2023)}
+        arrays |= {"arr_0": digits[1].images} if form == "both" else {}
+        path = tmp_path / "reference.npz"
+        np.savez(path, **arrays)
+    suite = load_suite(name)
+    if form == FORMS[name]:
+        job = open_job(suite, ledger, samples=digit_files[0], reference=path)
+        assert [m.key for m in job.plan.measurements] == [entry.key for entry in suite.metrics]
+    else:
+        with pytest.raises(
+            UsageError, match=f"{name} takes its reference as .*: give .*npz|folder"
+        ):
+            open_job(suite, ledger, samples=digit_files[0], reference=path)
+
+
+def test_adm_takes_moments_and_images_each_for_its_metrics(
+    digits: tuple[Split, Split], digit_files: tuple[Path, Path], ledger: Ledger, tmp_path: Path
+) -> None:
+    """FID and sFID are of the moments in the file, precision and recall of its images."""
+    path = tmp_path / "reference.npz"
+    spread = np.eye(2048) * 0.1
+    np.savez(
+        path,
+        mu=np.full(2048, 0.5),
+        sigma=spread,
+        mu_s=np.full(2023, 0.5),
+        sigma_s=np.eye(2023) * 0.1,
+        arr_0=digits[1].images[:40],
+    )
+    settings = ["samples.n=30", "metrics.inception_score.splits=1"]
+    job = open_job(load_suite("adm", settings), ledger, samples=digit_files[0], reference=path)
+    found = execute(job).result
+    assert "known only by its moments" in found["fid.debiased"].finding
+    assert found["fid"].n[Role.REFERENCE] is None
+    assert found["recall"].n == {Role.GENERATED: 30, Role.REFERENCE: 40}
+    plain = open_job(
+        load_suite("precision_recall", ["extractor=inception-v3", "samples.n=30"]),
+        ledger,
+        samples=digit_files[0],
+        reference=digits[1].images[:40],
+    )
+    assert execute(plain).result["recall"].number == found["recall"].number
+    fields = {a: dict(found[a].signature.fields)["ref"] for a in ("fid", "recall")}
+    assert fields["fid"] != fields["recall"]

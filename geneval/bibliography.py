@@ -1,0 +1,201 @@
+"""The papers behind metrics, networks and protocols, by the identifier they are cited by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Paper:
+    """A paper: key of its BibTeX entry, authors, title, year."""
+
+    key: str
+    authors: str
+    title: str
+    year: int
+
+    @property
+    def short(self) -> str:
+        """The authors' family names and the year, as in running text."""
+        names = [name.split(",")[0] for name in self.authors.split(" and ")]
+        several = len(names) > 2 or "others" in names
+        told = f"{names[0]} et al." if several else " and ".join(names)
+        return f"{told}, {self.year}"
+
+    def bibtex(self, identifier: str) -> str:
+        """The entry; `identifier` is `arXiv:NUMBER`."""
+        number = identifier.removeprefix("arXiv:")
+        return (
+            f"@misc{{{self.key},\n  author = {{{self.authors}}},\n  title = {{{self.title}}},\n"
+            f"  year = {{{self.year}}},\n  eprint = {{{number}}},\n  archivePrefix = {{arXiv}}\n}}"
+        )
+
+
+PAPERS: Mapping[str, Paper] = {
+    "arXiv:1409.1556": Paper(
+        "simonyan2014vgg",
+        "Simonyan, Karen and Zisserman, Andrew",
+        "Very Deep Convolutional Networks for Large-Scale Image Recognition",
+        2014,
+    ),
+    "arXiv:1512.00567": Paper(
+        "szegedy2015inception",
+        "Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jonathon and "
+        "Wojna, Zbigniew",
+        "Rethinking the Inception Architecture for Computer Vision",
+        2015,
+    ),
+    "arXiv:1606.03498": Paper(
+        "salimans2016is",
+        "Salimans, Tim and Goodfellow, Ian and Zaremba, Wojciech and Cheung, Vicki and Radford, "
+        "Alec and Chen, Xi",
+        "Improved Techniques for Training GANs",
+        2016,
+    ),
+    "arXiv:1706.08500": Paper(
+        "heusel2017fid",
+        "Heusel, Martin and Ramsauer, Hubert and Unterthiner, Thomas and Nessler, Bernhard and "
+        "Hochreiter, Sepp",
+        "GANs Trained by a Two Time-Scale Update Rule Converge to a Local Nash Equilibrium",
+        2017,
+    ),
+    "arXiv:1711.10485": Paper(
+        "xu2017attngan",
+        "Xu, Tao and Zhang, Pengchuan and Huang, Qiuyuan and Zhang, Han and Gan, Zhe and Huang, "
+        "Xiaolei and He, Xiaodong",
+        "AttnGAN: Fine-Grained Text to Image Generation with Attentional Generative Adversarial "
+        "Networks",
+        2017,
+    ),
+    "arXiv:1801.01401": Paper(
+        "binkowski2018kid",
+        "Bińkowski, Mikołaj and Sutherland, Danica J. and Arbel, Michael and Gretton, Arthur",
+        "Demystifying MMD GANs",
+        2018,
+    ),
+    "arXiv:1801.03924": Paper(
+        "zhang2018lpips",
+        "Zhang, Richard and Isola, Phillip and Efros, Alexei A. and Shechtman, Eli and Wang, "
+        "Oliver",
+        "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
+        2018,
+    ),
+    "arXiv:1812.04948": Paper(
+        "karras2018stylegan",
+        "Karras, Tero and Laine, Samuli and Aila, Timo",
+        "A Style-Based Generator Architecture for Generative Adversarial Networks",
+        2018,
+    ),
+    "arXiv:1904.06991": Paper(
+        "kynkaanniemi2019pr",
+        "Kynkäänniemi, Tuomas and Karras, Tero and Laine, Samuli and Lehtinen, Jaakko and Aila, "
+        "Timo",
+        "Improved Precision and Recall Metric for Assessing Generative Models",
+        2019,
+    ),
+    "arXiv:1911.07023": Paper(
+        "chong2019infinity",
+        "Chong, Min Jin and Forsyth, David",
+        "Effectively Unbiased FID and Inception Score and Where to Find Them",
+        2019,
+    ),
+    "arXiv:2002.09797": Paper(
+        "naeem2020prdc",
+        "Naeem, Muhammad Ferjad and Oh, Seong Joon and Uh, Youngjung and Choi, Yunjey and Yoo, "
+        "Jaejun",
+        "Reliable Fidelity and Diversity Metrics for Generative Models",
+        2020,
+    ),
+    "arXiv:2103.00020": Paper(
+        "radford2021clip",
+        "Radford, Alec and Kim, Jong Wook and Hallacy, Chris and Ramesh, Aditya and Goh, Gabriel "
+        "and Agarwal, Sandhini and Sastry, Girish and Askell, Amanda and Mishkin, Pamela and "
+        "Clark, Jack and Krueger, Gretchen and Sutskever, Ilya",
+        "Learning Transferable Visual Models From Natural Language Supervision",
+        2021,
+    ),
+    "arXiv:2103.03841": Paper(
+        "nash2021sfid",
+        "Nash, Charlie and Menick, Jacob and Dieleman, Sander and Battaglia, Peter W.",
+        "Generating Images with Sparse Representations",
+        2021,
+    ),
+    "arXiv:2104.08718": Paper(
+        "hessel2021clipscore",
+        "Hessel, Jack and Holtzman, Ari and Forbes, Maxwell and Le Bras, Ronan and Choi, Yejin",
+        "CLIPScore: A Reference-free Evaluation Metric for Image Captioning",
+        2021,
+    ),
+    "arXiv:2104.11222": Paper(
+        "parmar2021cleanfid",
+        "Parmar, Gaurav and Zhang, Richard and Zhu, Jun-Yan",
+        "On Aliased Resizing and Surprising Subtleties in GAN Evaluation",
+        2021,
+    ),
+    "arXiv:2105.05233": Paper(
+        "dhariwal2021adm",
+        "Dhariwal, Prafulla and Nichol, Alex",
+        "Diffusion Models Beat GANs on Image Synthesis",
+        2021,
+    ),
+    "arXiv:2106.03062": Paper(
+        "bai2021mifid",
+        "Bai, Ching-Yuan and Lin, Hsuan-Tien and Raffel, Colin and Kan, Wendy Chih-wen",
+        "On Training Sample Memorization: Lessons from Benchmarking Generative Modeling with a "
+        "Large-scale Competition",
+        2021,
+    ),
+    "arXiv:2108.00946": Paper(
+        "gal2021nada",
+        "Gal, Rinon and Patashnik, Or and Maron, Haggai and Chechik, Gal and Cohen-Or, Daniel",
+        "StyleGAN-NADA: CLIP-Guided Domain Adaptation of Image Generators",
+        2021,
+    ),
+    "arXiv:2206.00364": Paper(
+        "karras2022edm",
+        "Karras, Tero and Aittala, Miika and Aila, Timo and Laine, Samuli",
+        "Elucidating the Design Space of Diffusion-Based Generative Models",
+        2022,
+    ),
+    "arXiv:2304.07193": Paper(
+        "oquab2023dinov2",
+        "Oquab, Maxime and others",
+        "DINOv2: Learning Robust Visual Features without Supervision",
+        2023,
+    ),
+    "arXiv:2306.04675": Paper(
+        "stein2023dgmeval",
+        "Stein, George and others",
+        "Exposing flaws of generative model evaluation metrics and their unfair treatment of "
+        "diffusion models",
+        2023,
+    ),
+    "arXiv:2401.09603": Paper(
+        "jayasumana2024cmmd",
+        "Jayasumana, Sadeep and Ramalingam, Srikumar and Veit, Andreas and Glasner, Daniel and "
+        "Chakrabarti, Ayan and Kumar, Sanjiv",
+        "Rethinking FID: Towards a Better Evaluation Metric for Image Generation",
+        2024,
+    ),
+    "arXiv:2605.06797": Paper(
+        "berthet2026mind",
+        "Berthet, Quentin and Wu, Yu-Han and Crepy, Clément and Elie, Romuald and Greff, Klaus "
+        "and Sander, Michaël E.",
+        "MIND: Monge Inception Distance for Generative Models Evaluation",
+        2026,
+    ),
+}
+
+NETWORKS: Mapping[str, str] = {  # by the start of an extractor's name
+    "inception-v3": "arXiv:1512.00567",
+    "vgg16": "arXiv:1409.1556",
+    "dinov2": "arXiv:2304.07193",
+    "clip": "arXiv:2103.00020",
+    "lpips": "arXiv:1801.03924",
+}
+
+
+def network_paper(extractor: str) -> str | None:
+    """The identifier of the paper behind an extractor, if it is one of ours."""
+    return next((paper for name, paper in NETWORKS.items() if extractor.startswith(name)), None)

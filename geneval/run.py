@@ -13,7 +13,7 @@ from typing import Any
 
 from geneval import linalg
 from geneval.checkpoint import GeneratedSet
-from geneval.engine.extract import PassWork
+from geneval.engine.extract import TARGET, PassWork
 from geneval.engine.inputs import Inputs
 from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, Silent, stage
@@ -322,7 +322,16 @@ def _measure(
     for role in job.sets:
         if not inputs.good(role):
             raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")
-    measuring = Measuring(job.plan, inputs, job.extractors, fingerprints, job.ledger, job.device)
+    pairs = any(TARGET in measurement.reads for measurement in job.plan.measurements)
+    measuring = Measuring(
+        job.plan,
+        inputs,
+        job.extractors,
+        fingerprints,
+        job.ledger,
+        job.device,
+        targets=fingerprint(job.targets) if pairs and job.targets is not None else "",
+    )
     cautions = _cautions(job, inputs, bad)
     for caution in cautions:
         progress.say(caution)

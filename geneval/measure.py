@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from geneval.engine.extract import TARGET
+from geneval.engine.extract import LIBRARIES, TARGET
 from geneval.engine.inputs import Inputs, Scope
 from geneval.engine.memory import own_source, recall, remember
 from geneval.engine.progress import Progress, stage
@@ -43,7 +43,11 @@ EvidenceByRole = Mapping[Role, Evidence]
 
 
 class Measuring:
-    """The measurements of one run, in plan order; evidence is collected by address."""
+    """The measurements of one run, in plan order; evidence is collected by address.
+
+    `targets` is the fingerprint of what samples are compared with one by one: the whole reference,
+    of which its role may be a part.
+    """
 
     def __init__(
         self,
@@ -54,6 +58,7 @@ class Measuring:
         ledger: Ledger,
         backend: str,
         jpegs: Inputs | None = None,
+        targets: Digest = "",
     ) -> None:
         self.ledger = ledger
         self.backend = backend
@@ -62,6 +67,7 @@ class Measuring:
         self.inputs = inputs
         self.extractors = extractors
         self.fingerprints = fingerprints
+        self.targets = targets
         self.context = Context(plan.suite.seed, plan.suite.confidence)
         self.evidence: dict[str, EvidenceByRole] = {}
         self.seconds: dict[str, float] = {}
@@ -207,7 +213,7 @@ class Measuring:
                 "context": [self.context.seed, self.context.level],
                 "backend": self.backend,
                 "code": own_source(),
-                "libraries": versions("numpy", "scipy", "torch"),
+                "libraries": versions("numpy", "scipy", *LIBRARIES),
             }
         )
 
@@ -232,7 +238,7 @@ class Measuring:
             found[str(role)] = [self.fingerprints[role], digest(self.inputs.good(role))]
             found[str(role)] += [digest(read)] if read else []
         if TARGET in measurement.reads:
-            found[TARGET] = [self.fingerprints[Role.REFERENCE]]
+            found[TARGET] = [self.targets]
         self._read[measurement.key] = found
         return found
 
@@ -313,7 +319,7 @@ class Measuring:
             for name in sorted(self._beside_images(measurement, Role.GENERATED)):
                 fields.append((name, digest(list(asked.column(name)))[:16]))
         if TARGET in measurement.reads:
-            fields.append((TARGET, self.fingerprints[Role.REFERENCE]))
+            fields.append((TARGET, self.targets))
         named = [role for role in measurement.roles if role in short]
         fields += [(short[role], self._identity(measurement, role)) for role in named]
         fields.append(("v", spec.version))

@@ -13,7 +13,7 @@ from typing import Any
 
 from geneval import linalg
 from geneval.checkpoint import GeneratedSet
-from geneval.engine.extract import PassWork
+from geneval.engine.extract import TARGET, PassWork
 from geneval.engine.inputs import Inputs
 from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, Silent, stage
@@ -326,8 +326,16 @@ def _measure(
     jpegs = None
     if job.suite.floor and Role.REFERENCE in works:
         jpegs = jpeg_inputs(job.plan, inputs, works[Role.REFERENCE], progress)
+    pairs = any(TARGET in measurement.reads for measurement in job.plan.measurements)
     measuring = Measuring(
-        job.plan, inputs, job.extractors, fingerprints, job.ledger, job.device, jpegs
+        job.plan,
+        inputs,
+        job.extractors,
+        fingerprints,
+        job.ledger,
+        job.device,
+        jpegs=jpegs,
+        targets=fingerprint(job.targets) if pairs and job.targets is not None else "",
     )
     cautions = _cautions(job, inputs, bad)
     for caution in cautions:

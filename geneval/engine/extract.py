@@ -27,7 +27,15 @@ from geneval.signature import Digest, digest
 from geneval.source import source_of, versions
 from geneval.value import Ids
 
-_LIBRARIES = ("torch", "torch-fidelity", "torchvision", "timm", "open-clip-torch", "pillow")
+LIBRARIES = (  # that decode samples and make features
+    "torch",
+    "torch-fidelity",
+    "torchmetrics",
+    "torchvision",
+    "timm",
+    "open-clip-torch",
+    "pillow",
+)
 FORMAT = 1  # of what a shard holds; part of every key
 PNG = ("samples", "png")  # the layer of the samples themselves, when they are to be kept
 TARGET = "target"  # the field of the image that a sample is compared with
@@ -95,7 +103,7 @@ class PassWork:
             "format": FORMAT,
             "content": self.content[shard],
             "decoding": source_of(decode),
-            "libraries": versions(*_LIBRARIES),
+            "libraries": versions(*LIBRARIES),
             "backend": self.backend,
         }
         keys = {

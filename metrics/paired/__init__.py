@@ -1,0 +1,1 @@
+"""How close each sample is to its own reference sample, the one of the same id."""

@@ -38,7 +38,7 @@ LAYERS = [
     ["geneval.difference", "geneval.compare", "geneval.gate", "geneval.verdict"],
     ["geneval.measure", "geneval.rundir", "geneval.run", "geneval.rescore", "geneval.reference"],
     ["geneval.reports"],
-    ["geneval.evaluator", "geneval.doctor"],
+    ["geneval.evaluator", "geneval.doctor", "geneval.published", "geneval.verify"],
     ["geneval.examples"],
     ["geneval.cli", "geneval.__main__"],
 ]

@@ -9,6 +9,7 @@ from typing import NoReturn
 import typer
 
 from geneval.cli import compare, demo, doctor, listing, reference, report, run, score, show, weights
+from geneval.cli import verify as verify_
 from geneval.errors import ExitCode, GenevalError
 
 DEBUG = "--debug"  # anywhere on the command line: show the traceback of an error
@@ -44,6 +45,7 @@ app.command("list")(listing.command)
 app.command("show")(show.command)
 app.command("doctor")(doctor.command)
 app.command("demo")(demo.command)
+app.command("verify")(verify_.command)
 app.add_typer(reference.app, name="reference")
 app.add_typer(weights.app, name="weights")
 

@@ -211,7 +211,7 @@ def _resolved(
     if not facts.n:
         return need
     extractor = extractors[need.extractor or measurement.extractor]
-    return replace(need, or_moments=not _unfit(need, facts.known, extractor))
+    return replace(need, or_moments=not unfit(need.layer or "", facts.known, extractor))
 
 
 def _reads(measurement: Measurement, extractors: Mapping[str, FeatureExtractor]) -> frozenset[str]:
@@ -238,9 +238,9 @@ def _check(
     facts = sets[need.role]
     extractor = extractors[need.extractor or measurement.extractor]
     if facts.known and need.or_moments:
-        unfit = _unfit(need, facts.known, extractor)
-        if unfit:
-            raise UsageError(f"{key}: {unfit}")
+        reason = unfit(need.layer or "", facts.known, extractor)
+        if reason:
+            raise UsageError(f"{key}: {reason}")
         return
     if not facts.n:
         raise UsageError(
@@ -257,9 +257,8 @@ def _check(
             raise UsageError(f"{key}: {facts.name}: {unknown('field', column, facts.fields)}")
 
 
-def _unfit(need: Need, known: KnownMoments, extractor: FeatureExtractor) -> str:
-    """Why known moments are not those of this very extractor's layer, or ''."""
-    role = need.layer or ""
+def unfit(role: str, known: KnownMoments, extractor: FeatureExtractor) -> str:
+    """Why known moments are not those of this very extractor's layer of a role, or ''."""
     layer = layer_of(extractor, role)
     identity = extractor.identity
     if layer is None or role not in known.layers:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from geneval.data import Features, Moments
 from geneval.engine.extract import PassWork, load_layer
@@ -10,11 +13,32 @@ from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, stage
 from geneval.errors import SampleError, UsageError
 from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
+from geneval.extractors.weights import PUBLISHED, present, pull
 from geneval.ledger import Ledger
+from geneval.plan import unfit
+from geneval.run import built_extractor
 from geneval.samples.sampleset import SampleSet
-from geneval.samples.statistics import KnownMoments, read_statistics, write_statistics
+from geneval.samples.statistics import (
+    KnownMoments,
+    is_statistics,
+    read_statistics,
+    write_statistics,
+)
+from geneval.suite import Suite
 
 ROLES: tuple[LayerRole, ...] = ("features", "spatial")
+
+
+def fetched_extractor(
+    suite: Suite, device: str, fetch: Callable[[str], Any] = pull
+) -> FeatureExtractor:
+    """The suite's extractor once its weights are there, brought by `fetch` where they are not."""
+    choice = suite.extractor
+    built = built_extractor(suite, choice, device)
+    if choice.name not in PUBLISHED or choice.name in suite.weights or present(choice.name):
+        return built
+    fetch(choice.name)
+    return built_extractor(suite, choice, device)
 
 
 def build_reference(
@@ -48,3 +72,40 @@ def build_reference(
         moments[role] = Features(ids, rows).moments()
     write_statistics(out, moments, extractor.identity)
     return read_statistics(out)
+
+
+def stored_moments(path: Path) -> KnownMoments:
+    """The moments of a file; raises `UsageError` when it is absent, a pickle, or holds none."""
+    if not path.is_file():
+        raise UsageError(f"{path} does not exist")
+    if not is_statistics(path):
+        raise UsageError(f"{path} holds no moments: an npz with mu and sigma does")
+    return read_statistics(path)
+
+
+def import_reference(
+    path: Path, extractor: FeatureExtractor, out: Path, n: int | None = None
+) -> KnownMoments:
+    """Write another tool's moments as those of an extractor, and read them back.
+
+    That they were made with it is the caller's word; `n` stays unknown unless given. Raises
+    `UsageError` where the file's widths or its own notes say otherwise, `SampleError` for moments
+    that are none.
+    """
+    known, name = stored_moments(path), extractor.identity["ext"]
+    for role in known.layers:
+        if layer_of(extractor, role) is None:
+            raise UsageError(f"{path} holds moments of {role} features, which {name} does not make")
+        reason = unfit(role, known, extractor)
+        if reason:
+            raise UsageError(reason)
+    counted = {moments.n for moments in known.layers.values()} - {None}
+    if n is not None and counted - {n}:
+        raise UsageError(f"{path} is of {counted.pop()} samples as it says itself, not of {n}")
+    layers = known.layers if n is None else _counted(known, n)
+    write_statistics(out, layers, extractor.identity)
+    return read_statistics(out)
+
+
+def _counted(known: KnownMoments, n: int) -> dict[str, Moments]:
+    return {role: replace(moments, n=n) for role, moments in known.layers.items()}

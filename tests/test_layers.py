@@ -46,7 +46,13 @@ LAYERS = [
         "geneval.reference",
     ],
     ["geneval.reports"],
-    ["geneval.evaluator", "geneval.doctor", "geneval.cite"],
+    [
+        "geneval.evaluator",
+        "geneval.doctor",
+        "geneval.cite",
+        "geneval.published",
+        "geneval.verify",
+    ],
     ["geneval.examples"],
     ["geneval.cli", "geneval.__main__"],
 ]

@@ -17,6 +17,7 @@ from geneval.cli import (
     run,
     score,
     show,
+    verify,
     weights,
 )
 from geneval.errors import ExitCode
@@ -51,6 +52,7 @@ app.command("list")(listing.command)
 app.command("show")(show.command)
 app.command("doctor")(doctor.command)
 app.command("demo")(demo.command)
+app.command("verify")(verify.command)
 app.add_typer(reference.app, name="reference")
 app.add_typer(weights.app, name="weights")
 

@@ -1,4 +1,4 @@
-"""`geneval reference`: build and show the statistics of a reference."""
+"""`geneval reference`: build, show and exchange the statistics of a reference."""
 
 from __future__ import annotations
 
@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
+from geneval.cli import exchange
 from geneval.cli.arguments import Cache, Device, Sets
 
 app = typer.Typer(
-    help="Build or show the moments of a reference.",
+    help="Build, show, import or export the moments of a reference.",
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.command("import")(exchange.import_)
+app.command("export")(exchange.export)
 
 
 @app.command()
@@ -29,19 +32,18 @@ def build(
     geneval reference build data/train --out train.npz --set extractor=inception-v3
     """
     from geneval.cli.console import progress
-    from geneval.errors import UsageError
+    from geneval.cli.running import fetch
     from geneval.ledger import Ledger, default_root
-    from geneval.reference import build_reference
-    from geneval.run import built_extractor, resolve_device
+    from geneval.reference import build_reference, fetched_extractor
+    from geneval.run import resolve_device
     from geneval.samples.open import open_images
     from geneval.suite import load_suite
 
-    if out.suffix != ".npz":
-        raise UsageError(f"--out {out}: moments are written as .npz")
+    exchange.require_npz(out)
     suite, place = load_suite("fid", set_ or []), resolve_device(device)
     ledger = Ledger(cache or default_root())
     samples = open_images(images, ledger)
-    extractor = built_extractor(suite, suite.extractor, place)
+    extractor = fetched_extractor(suite, place, fetch)
     build_reference(samples, extractor, out, ledger, place, progress())
     show(out)
 
@@ -55,14 +57,9 @@ def show(
     geneval reference show train.npz
     """
     from geneval.cli.console import columns
-    from geneval.errors import UsageError
-    from geneval.samples.statistics import is_statistics, read_statistics
+    from geneval.reference import stored_moments
 
-    if not path.is_file():
-        raise UsageError(f"{path} does not exist")
-    if not is_statistics(path):
-        raise UsageError(f"{path} holds no moments: an npz with mu and sigma does")
-    known = read_statistics(path)
+    known = stored_moments(path)
     n = next(iter(known.layers.values())).n
     rows = [("samples", "unknown" if n is None else f"{n:,}"), ("fingerprint", known.fingerprint)]
     rows += [(role, f"{width} wide") for role, width in known.widths.items()]

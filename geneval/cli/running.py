@@ -66,7 +66,7 @@ def run_all(
             limit=invocation.limit,
             workers=invocation.workers,
             origin={"command": command, "offline": invocation.offline},
-            fetch=None if dry_run else _fetch,
+            fetch=None if dry_run else fetch,
         )
         for subject in subjects
     ]
@@ -83,7 +83,8 @@ def run_all(
     raise typer.Exit(printing.worst_code(outcomes))
 
 
-def _fetch(name: str) -> None:
+def fetch(name: str) -> None:
+    """Bring the published weights of an extractor, and say so."""
     say(f"fetching the weights of {name} from {PUBLISHED[name].url}")
     pull(name)
 

@@ -3,19 +3,21 @@
 An `.npz` with `mu` [d] and `sigma` [d, d] (TTUR, pytorch-fid, clean-fid), and with `mu_s` and
 `sigma_s` beside them for spatial features (ADM). geneval writes the same names, with `n` and with
 what the features were made by in `made_by`, so that its own files are not taken for another
-protocol's.
+protocol's; `export_statistics` leaves those out.
 Pickled statistics are refused: loading one can run code.
 """
 
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import shlex
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,8 +27,14 @@ from geneval.errors import SampleError, UsageError
 from geneval.ledger import atomic_write
 from geneval.signature import Digest, Scalar
 
-PICKLED = (".pkl", ".pickle", ".pt", ".pth")
+TORCH = (".pt", ".pth")
+PICKLED = (".pkl", ".pickle", *TORCH)
 _NAMES = {"features": ("mu", "sigma"), "spatial": ("mu_s", "sigma_s")}
+Form = Literal["pytorch-fid", "adm"]
+FORMS: Mapping[Form, tuple[str, ...]] = {
+    "pytorch-fid": ("features",),
+    "adm": ("features", "spatial"),
+}
 
 
 @dataclass(frozen=True, eq=False)
@@ -53,12 +61,27 @@ def is_statistics(path: Path) -> bool:
     if path.suffix in PICKLED:
         raise UsageError(
             f"{path} is a pickle, which can run code when it is read; where you trust it, write an "
-            "npz instead: numpy.savez('reference.npz', mu=…, sigma=…)"
+            f"npz of it and give that: {_recipe(path)}"
         )
     if path.suffix != ".npz" or not zipfile.is_zipfile(path):
         return False
     with zipfile.ZipFile(path) as archive:
         return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
+
+
+def _recipe(path: Path) -> str:
+    """A command that makes an npz of pickled statistics: a mapping, or one by detector as EDM2's.
+
+    Torch files are read without running code. EDM2's other detector is `fd_dinov2`.
+    """
+    torch = path.suffix in TORCH
+    load = "torch.load(a, weights_only=True)" if torch else "pickle.load(open(a, 'rb'))"
+    code = (
+        f"import numpy, {'torch' if torch else 'pickle'}, sys; a, b = sys.argv[1:]; x = {load}; "
+        "x = x.get('fid', x); numpy.savez(b, mu=x['mu'], sigma=x['sigma'])"
+    )
+    files = (shlex.quote(str(file)) for file in (path, path.with_suffix(".npz")))
+    return f'python -c "{code}" {" ".join(files)}'
 
 
 def read_statistics(path: Path) -> KnownMoments:
@@ -96,13 +119,33 @@ def _read(path: Path) -> KnownMoments:
 def write_statistics(
     path: Path, layers: Mapping[str, Moments], made_by: Mapping[str, Scalar]
 ) -> None:
-    """Write moments by layer role, in the names that other tools read."""
-    import io
-
+    """Write moments by layer role, in the names that other tools read, with n where it is known."""
     arrays: dict[str, Any] = {"made_by": np.array(json.dumps(dict(made_by)))}
+    for moments in layers.values():
+        arrays |= {} if moments.n is None else {"n": np.array(moments.n)}
+    _save(path, arrays | _arrays(layers))
+
+
+def export_statistics(path: Path, known: KnownMoments, form: Form) -> None:
+    """Write the arrays of another tool's form alone, float64; raises `UsageError`."""
+    lacking = [role for role in FORMS[form] if role not in known.layers]
+    if lacking:
+        raise UsageError(
+            f"{known.name} holds no moments of {lacking[0]} features, which belong to the form "
+            f"{form}; build it with an extractor that makes them, such as inception-v3"
+        )
+    _save(path, _arrays({role: known.layers[role] for role in FORMS[form]}))
+
+
+def _arrays(layers: Mapping[str, Moments]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
     for role, moments in layers.items():
         mean, cov = _NAMES[role]
-        arrays |= {mean: moments.mean, cov: moments.cov, "n": np.array(moments.n)}
+        found |= {mean: moments.mean, cov: moments.cov}
+    return found
+
+
+def _save(path: Path, arrays: Mapping[str, Any]) -> None:
     buffer = io.BytesIO()
     np.savez(buffer, **arrays)
     atomic_write(path, buffer.getvalue())

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import pickle
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from geneval.data import Features, Moments
 from geneval.engine.progress import Silent
@@ -151,11 +155,21 @@ def test_samples_are_not_taken_for_moments(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("suffix", [".pkl", ".pickle", ".pt"])
 def test_pickles_are_refused_with_a_way_out(run: Run, tmp_path: Path, suffix: str) -> None:
-    """Pickled statistics are never opened; the sentence says how to convert them."""
-    path = tmp_path / f"stats{suffix}"
-    path.write_bytes(pickle.dumps({"mu": [0.0], "sigma": [[1.0]]}))
-    with pytest.raises(UsageError, match=r"is a pickle, which can run code.*numpy\.savez"):
+    """Pickled statistics are never opened; the sentence's recipe makes an npz that is read."""
+    path = tmp_path / f"my stats{suffix}"
+    one = moments(4)
+    content = {"mu": one.mean, "sigma": one.cov}
+    if suffix == ".pt":
+        torch.save({name: torch.as_tensor(array) for name, array in content.items()}, path)
+    else:  # EDM2's are by detector
+        path.write_bytes(pickle.dumps({"fid": content} if suffix == ".pkl" else content))
+    with pytest.raises(UsageError, match="is a pickle, which can run code") as told:
         run("fid", path)
+    _, _, recipe = str(told.value).partition("give that: python ")
+    subprocess.run([sys.executable, *shlex.split(recipe)], check=True)
+    known = read_statistics(tmp_path / "my stats.npz")
+    assert np.array_equal(known.layers["features"].mean, one.mean)
+    assert np.array_equal(known.layers["features"].cov, one.cov)
 
 
 @pytest.mark.parametrize(

@@ -74,6 +74,9 @@ class Checkpoint(Protocol):
     def inputs(self, n: int, seed: int, prompts: Sequence[str] | None = None) -> SampleSet:
         """n requests, or as many as there are prompts if they are fewer."""
 
+    def raw(self, inputs: Batch) -> Any:
+        """What the adapter gives for requests, as it gives it: floats stay floats."""
+
     def generate(self, inputs: Batch) -> Batch:
         """One sample for every request."""
 
@@ -122,8 +125,8 @@ class AdaptedCheckpoint:
         made = self.generator
         return RequestSet(n, seed, made.classes, self.repeats, made.latent, prompts)
 
-    def generate(self, inputs: Batch) -> Batch:
-        """The images of these requests, with the requests' own fields."""
+    def raw(self, inputs: Batch) -> Any:
+        """What the adapter gives for requests; raises `CheckpointError` when it fails."""
         try:
             images = self.generator.generate(inputs)
         except GenevalError:
@@ -134,6 +137,11 @@ class AdaptedCheckpoint:
             ) from error
         if images is None:
             raise CheckpointError(f"{self.name}: the adapter's generate returned None")
+        return images
+
+    def generate(self, inputs: Batch) -> Batch:
+        """The images of these requests, with the requests' own fields."""
+        images = self.raw(inputs)
         try:
             made = from_memory(images, name=f"images of {self.name}")
         except SampleError as error:

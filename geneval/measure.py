@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from geneval.engine.extract import LIBRARIES, TARGET
+from geneval.engine.extract import BESIDE, LIBRARIES, TARGET
 from geneval.engine.inputs import Inputs, Scope
 from geneval.engine.memory import own_source, recall, remember
 from geneval.engine.progress import Progress, stage
@@ -245,7 +245,7 @@ class Measuring:
     def _beside_images(self, measurement: Measurement, role: Role) -> set[str]:
         """The columns other than images that a measurement's layers read, such as prompts."""
         fields = self.inputs.samples(role).fields
-        return {name for name in measurement.reads if fields.get(name, "image") != "image"}
+        return {name for name in measurement.reads if fields.get(name) in BESIDE}
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:
         if need.kind == "values":

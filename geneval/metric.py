@@ -108,7 +108,8 @@ class MetricSpec:
     `conventions` are choices that no option sets and that stand in the signature (ddof, tie rule);
     `identity` maps outputs to their value on identical generated and reference samples;
     `min_n` is the least number of generated samples; `n_match` says how far n may differ in a
-    comparison; `example(rng, damage)` makes healthy (0) to ruined (1) inputs for the tests.
+    comparison; `example(rng, damage)` makes healthy (0) to ruined (1) inputs for the tests;
+    `extractor` is the one used when the suite names none for this metric.
     """
 
     name: str
@@ -123,6 +124,7 @@ class MetricSpec:
     conventions: Mapping[str, Scalar] = field(default_factory=dict)
     identity: Mapping[str, float] = field(default_factory=dict)
     symmetric: tuple[str, ...] = ()
+    extractor: str | None = None
 
     @property
     def chapter(self) -> str:
@@ -216,6 +218,7 @@ def metric(
     conventions: Mapping[str, Scalar] | None = None,
     identity: Mapping[str, float] | None = None,
     symmetric: Sequence[str] = (),
+    extractor: str | None = None,
 ) -> Callable[[Compute], Compute]:
     """Register the decorated function as the metric `name`."""
 
@@ -239,6 +242,7 @@ def metric(
             conventions=conventions or {},
             identity=identity or {},
             symmetric=tuple(symmetric),
+            extractor=extractor,
         )
         return compute
 

@@ -129,7 +129,7 @@ class Plan:
 
 def chosen_extractors(suite: Suite) -> dict[str, ExtractorChoice]:
     """Every extractor the suite names, by key, the suite's own first."""
-    choices = [suite.extractor, *(e.extractor for e in suite.metrics if e.extractor)]
+    choices = [suite.extractor, *(e.own_extractor for e in suite.metrics if e.own_extractor)]
     for entry in suite.metrics:
         needs = entry.spec.needs(entry.options).values()
         choices += [ExtractorChoice(name=need.extractor) for need in needs if need.extractor]
@@ -145,7 +145,7 @@ def make_plan(
     _check_form(suite, sets.get(Role.REFERENCE))
     measurements, skipped = [], dict[str, str]()
     for entry in suite.metrics:
-        choice = entry.extractor or suite.extractor
+        choice = entry.own_extractor or suite.extractor
         measurement = Measurement(entry, entry.spec.needs(entry.options), choice.key)
         try:
             needs = {

@@ -122,6 +122,7 @@ def prepare(
     plan = make_plan(suite, facts, extractors)
     if fetch:
         extractors = _fetched(suite, extractors, plan, device, fetch)
+    _bind(extractors, sets.get(Role.GENERATED))
     return Job(
         suite=suite,
         plan=plan,
@@ -139,17 +140,28 @@ def prepare(
     )
 
 
+def _bind(extractors: Mapping[str, FeatureExtractor], samples: SampleSet | None) -> None:
+    """Hand the checkpoint to the probes among the extractors."""
+    for one in extractors.values():
+        if isinstance(samples, GeneratedSet) and hasattr(one, "bind"):
+            one.bind(samples.checkpoint)
+
+
 def absent_weights(job: Job) -> list[str]:
     """The extractors whose weights the job has yet to fetch."""
-    return _absent(job.suite, job.plan)
+    return sorted(set(_absent(job.suite, job.plan, job.extractors).values()))
 
 
-def _absent(suite: Suite, plan: Plan) -> list[str]:
+def _absent(suite: Suite, plan: Plan, extractors: Mapping[str, FeatureExtractor]) -> dict[str, str]:
+    """The weights that are published and not here, by the key of the extractor that needs them."""
     used = {key for one in plan.passes for key in one.layers}
-    names = {choice.name for key, choice in chosen_extractors(suite).items() if key in used}
-    return sorted(
-        name for name in names & set(PUBLISHED) if name not in suite.weights and not present(name)
-    )
+    found = {}
+    for key, choice in chosen_extractors(suite).items():
+        name = getattr(extractors[key], "weights_name", choice.name)
+        needed = key in used and name in PUBLISHED and choice.name not in suite.weights
+        if needed and not present(name):
+            found[key] = name
+    return found
 
 
 def _fetched(
@@ -160,12 +172,12 @@ def _fetched(
     fetch: Callable[[str], Any],
 ) -> dict[str, FeatureExtractor]:
     """The extractors once the weights that the plan wants are there."""
-    absent = _absent(suite, plan)
-    for name in absent:
+    absent = _absent(suite, plan, extractors)
+    for name in sorted(set(absent.values())):
         fetch(name)
     choices = chosen_extractors(suite)
     return {
-        key: built_extractor(suite, choices[key], device) if choices[key].name in absent else one
+        key: built_extractor(suite, choices[key], device) if key in absent else one
         for key, one in extractors.items()
     }
 

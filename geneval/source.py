@@ -22,7 +22,8 @@ from geneval.ledger import file_digest
 from geneval.signature import Digest, digest
 
 _OWN = "geneval"
-_TOGETHER = {"extractors", "samples"}  # folders of ours whose files work as one
+# Folders of ours whose files work as one, with the folders that they build on.
+_TOGETHER = {"extractors": (), "samples": (), "probes": ("extractors",)}
 _INSTALLED = {"site-packages", "dist-packages"}
 
 
@@ -40,10 +41,19 @@ def module_source(module: ModuleType) -> Digest:
     if path is None:
         return uuid.uuid4().hex
     if module.__name__.split(".")[0] == _OWN:
-        beside = set(path.parent.glob("*.py")) if path.parent.name in _TOGETHER else {path}
+        beside = _together(path)
     else:
         beside = {path, *_beside(module, path)}
     return digest(sorted(map(file_digest, beside)))
+
+
+def _together(path: Path) -> set[Path]:
+    """The files of ours that work as one with a file."""
+    folder = path.parent
+    if folder.name not in _TOGETHER:
+        return {path}
+    folders = (folder, *(folder.with_name(name) for name in _TOGETHER[folder.name]))
+    return {file for one in folders for file in one.glob("*.py")}
 
 
 @cache

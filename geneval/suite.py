@@ -97,6 +97,12 @@ class MetricEntry(_Strict):
         """The registered metric."""
         return find_metric(self.metric)
 
+    @property
+    def own_extractor(self) -> ExtractorChoice | None:
+        """The extractor that the suite names for it, else the metric's own, if it has one."""
+        own = self.spec.extractor
+        return self.extractor or (ExtractorChoice(name=own) if own else None)
+
 
 class ReportSpec(_Strict):
     """What a report may show."""

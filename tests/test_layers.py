@@ -33,7 +33,7 @@ LAYERS = [
     ],
     ["geneval.metric", "geneval.metrics"],
     ["geneval.samples", "geneval.perturb", "geneval.checkpoint"],
-    ["geneval.extractors"],
+    ["geneval.extractors", "geneval.probes"],
     ["geneval.engine", "geneval.result"],
     ["geneval.suite_file", "geneval.suite", "geneval.plan", "geneval.suites"],
     ["geneval.difference", "geneval.compare", "geneval.gate", "geneval.verdict"],

@@ -38,6 +38,7 @@ LIBRARIES = (  # that decode samples and make features
 )
 FORMAT = 1  # of what a shard holds; part of every key
 PNG = ("samples", "png")  # the layer of the samples themselves, when they are to be kept
+BESIDE = ("text", "label", "number")  # types of fields that are no part of a sample's content
 TARGET = "target"  # the field of the image that a sample is compared with
 READABLE = ("samples", "readable")  # an empty layer: which samples can be decoded, when none else
 _OWN: Mapping[tuple[str, str], Callable[[NDArray[np.uint8]], Any]] = {
@@ -132,7 +133,7 @@ class PassWork:
             found[TARGET] = self.target_content[shard]
         start = shard * SHARD_SAMPLES
         for field in reads:
-            if self.samples.fields.get(field, "image") != "image":
+            if self.samples.fields.get(field) in BESIDE:
                 found[field] = list(self.samples.column(field)[start : start + SHARD_SAMPLES])
         return found
 

@@ -118,9 +118,11 @@ def family(prefix: str) -> Callable[[Callable[[str], Builder]], Callable[[str], 
 @cache
 def _load_all() -> None:
     import geneval.extractors
+    import geneval.probes
 
-    for module in pkgutil.iter_modules(geneval.extractors.__path__, "geneval.extractors."):
-        importlib.import_module(module.name)
+    for package in (geneval.extractors, geneval.probes):
+        for module in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(module.name)
     load_plugins(PLUGINS)
 
 

@@ -62,6 +62,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         "prompts": fields("generated", "prompt"),
     },
     example=example,
+    extractor="clip-vit-b-32",
 )
 def clip_score(
     image: Features, text: Features, prompts: Fields, context: Context

@@ -67,6 +67,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         "prompts": fields("generated", "prompt"),
     },
     example=example,
+    extractor="clip-vit-b-32",
 )
 def directional_similarity(
     image: Features,

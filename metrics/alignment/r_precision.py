@@ -50,6 +50,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         "prompts": fields("generated", "prompt"),
     },
     example=example,
+    extractor="clip-vit-b-32",
     conventions={"ties": "miss"},
 )
 def r_precision(

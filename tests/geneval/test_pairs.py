@@ -216,7 +216,8 @@ def towers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 
 def run(samples: SampleSet | Path, ledger: Ledger, towers: str, *settings: str) -> Result:
     """CLIP score and R-precision of samples."""
-    options = ["metrics.r_precision.distractors=9", f"extractor={towers}", *settings]
+    options = [f"metrics.{name}.extractor={towers}" for name in ("clip_score", "r_precision")]
+    options += ["metrics.r_precision.distractors=9", *settings]
     suite = load_suite("clip_score,r_precision", options)
     return execute(open_job(suite, ledger, samples=samples)).result
 
@@ -304,7 +305,8 @@ def test_a_checkpoint_is_asked_with_prompts(
         f"generate.prompts={tmp_path / 'prompts.txt'}",
         "generate.repeats=2",
         "metrics.r_precision.distractors=9",
-        f"extractor={towers}",
+        f"metrics.clip_score.extractor={towers}",
+        f"metrics.r_precision.extractor={towers}",
         "keep_samples=all",
     ]
     suite = load_suite("clip_score,r_precision", settings)

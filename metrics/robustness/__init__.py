@@ -1,0 +1,1 @@
+"""How steady what a model makes is when its input moves."""

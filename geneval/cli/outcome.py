@@ -10,6 +10,7 @@ from geneval.errors import ExitCode
 
 if TYPE_CHECKING:
     from geneval.run import Outcome
+    from geneval.value import Value
 
 
 def text(outcome: Outcome) -> str:
@@ -35,11 +36,7 @@ def text(outcome: Outcome) -> str:
         rows = [(*row[:4], row[5]) for row in rows]
     lines += columns(rows, "  ")
     told = " ".join(verdict.sentence for verdict in judgement.verdicts)
-    lines += [
-        f"  note: {value.address}: {printable(value.finding)}"
-        for value in outcome.result.values()
-        if value.finding and value.finding not in told
-    ]
+    lines += [f"  note: {note}" for note in _notes(outcome.result.values(), told)]
     verdicts = [(v.status.value, v.gate.text, v.sentence) for v in judgement.verdicts]
     width = max((len(word) for word, _, _ in verdicts), default=0)
     for word, rule, sentence in verdicts:
@@ -56,6 +53,18 @@ def text(outcome: Outcome) -> str:
     if outcome.directory:
         lines.append(f"  report: {outcome.directory / 'report.html'}")
     return "\n".join(lines)
+
+
+def _notes(values: Sequence[Value], told: str) -> list[str]:
+    """Findings that no verdict has told, one line for all values of which the same is said."""
+    about: dict[str, list[str]] = {}
+    for value in values:
+        if value.finding and value.finding not in told:
+            about.setdefault(value.finding, []).append(value.address)
+    return [
+        f"{first}{f' and {len(more)} more' if more else ''}: {printable(finding)}"
+        for finding, (first, *more) in about.items()
+    ]
 
 
 def content(outcomes: Sequence[Outcome]) -> dict[str, Any]:

@@ -37,6 +37,10 @@ from geneval.options import AtLeast
 from geneval.resample import Context, jackknife_bias, standard_error
 from geneval.value import Estimate, Evidence, Gallery, Interval, OutputSpec, Role
 
+SINGULAR = (
+    "fewer samples than features: the covariance is singular and most of the number is bias; read "
+    "the debiased estimate, or KID"
+)
 ENOUGH = 4  # n/d below which a second-order bias is known to remain (docs/statistics.md)
 SHOWN = 24  # samples in the gallery of the costliest
 
@@ -104,6 +108,7 @@ def fid(
             n=n,
             interval=context.interval(plain, se, "influence function", "at_n", (0, None)),
             galleries=(costliest(generated, parts.influence_a),),
+            finding=SINGULAR if min(counted) <= generated.d else "",
         ),
         Estimate(
             output="debiased",

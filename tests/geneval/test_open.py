@@ -61,7 +61,7 @@ def test_a_missing_parent_is_said(tmp_path: Path, ledger: Ledger) -> None:
 def test_other_files_are_a_usage_error(tmp_path: Path, ledger: Ledger, name: str) -> None:
     """A file that is no sample set is refused with the kinds there are."""
     (tmp_path / name).touch()
-    with pytest.raises(UsageError, match=r"folder of images, a \.npy or a \.npz"):
+    with pytest.raises(UsageError, match=r"folder of images, a \.npy or \.npz array, or a \.jsonl"):
         open_images(tmp_path / name, ledger)
 
 

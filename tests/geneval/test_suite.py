@@ -112,7 +112,7 @@ def test_everything_a_suite_may_say(write: Write) -> None:
     assert fd_side.extractor is not None
     assert fd_side.extractor.key == "pixels(side=2)"
     assert suite.metrics[4].by == "label"
-    assert suite.metrics[4].options == {"k": 5}
+    assert suite.metrics[4].options == {"k": 5, "ties": "<="}
     assert suite.metrics[5].options == {
         "labels": "predicted",
         "classes": ["a", "b"],

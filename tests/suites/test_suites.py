@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 
@@ -13,9 +14,11 @@ from geneval.errors import UsageError
 from geneval.evaluator import open_job
 from geneval.examples.digits.data import Split
 from geneval.examples.digits.demo import EXPECTED, FOLDER
+from geneval.extractors.weights import PUBLISHED
 from geneval.gate import read_gates
 from geneval.ledger import Ledger
 from geneval.run import Job, execute
+from geneval.samples.images import encode_png
 from geneval.suite import load_suite
 from geneval.suite_file import protocols, shipped_suites
 from geneval.value import AddressBook, Role
@@ -25,12 +28,39 @@ PROTOCOLS = sorted(protocols())
 pytestmark = pytest.mark.usefixtures("twin_weights")
 
 
+@pytest.fixture(autouse=True)
+def stand_ins(twin_weights: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Inception's twin, and empty files for the networks that a plan needs by name only."""
+    for name in PUBLISHED:
+        (tmp_path / f"{name}.pth").touch()
+    (tmp_path / "inception-v3.pth").unlink()
+    (tmp_path / "inception-v3.pth").symlink_to(twin_weights / "inception-v3.pth")
+    monkeypatch.setenv("GENEVAL_WEIGHTS", str(tmp_path))
+
+
+def with_prompts(path: Path, ledger: Ledger) -> Path:
+    """The digits of an npz as a file of records with a prompt each."""
+    from geneval.samples.open import open_images
+
+    digits, folder = open_images(path, ledger), path.parent / "prompted"
+    if not folder.exists():
+        folder.mkdir()
+        batch = digits.read(digits.ids)
+        for sample, image in zip(batch.ids, batch.columns["image"], strict=True):
+            (folder / f"{sample}.png").write_bytes(encode_png(image))
+        lines = [json.dumps({"image": f"{i}.png", "prompt": f"digit {i}"}) for i in batch.ids]
+        (folder / "pairs.jsonl").write_text("\n".join(lines))
+    return folder / "pairs.jsonl"
+
+
 def planned(name: str, digit_files: tuple[Path, Path], ledger: Ledger) -> Job:
     """A suite ready to run: on a checkpoint where it names an adapter, else on samples."""
     suite = load_suite(name)
     train, held_out = digit_files
     checkpoint = FOLDER / "step-004000.safetensors" if suite.generate.adapter else None
     samples = None if checkpoint else train
+    if suite.samples.kind == "image-text":
+        samples = with_prompts(train, ledger)
     return open_job(suite, ledger, checkpoint=checkpoint, samples=samples, reference=held_out)
 
 
@@ -186,19 +216,19 @@ def test_adm_takes_moments_and_images_each_for_its_metrics(
         sigma=spread,
         mu_s=np.full(2023, 0.5),
         sigma_s=np.eye(2023) * 0.1,
-        arr_0=digits[1].images[:40],
+        arr_0=digits[1].images[:22],
     )
-    settings = ["samples.n=30", "metrics.inception_score.splits=1"]
+    settings = ["samples.n=20", "metrics.inception_score.splits=1"]
     job = open_job(load_suite("adm", settings), ledger, samples=digit_files[0], reference=path)
     found = execute(job).result
     assert "known only by its moments" in found["fid.debiased"].finding
     assert found["fid"].n[Role.REFERENCE] is None
-    assert found["recall"].n == {Role.GENERATED: 30, Role.REFERENCE: 40}
+    assert found["recall"].n == {Role.GENERATED: 20, Role.REFERENCE: 22}
     plain = open_job(
-        load_suite("precision_recall", ["extractor=inception-v3", "samples.n=30"]),
+        load_suite("precision_recall", ["extractor=inception-v3", "samples.n=20"]),
         ledger,
         samples=digit_files[0],
-        reference=digits[1].images[:40],
+        reference=digits[1].images[:22],
     )
     assert execute(plain).result["recall"].number == found["recall"].number
     fields = {a: dict(found[a].signature.fields)["ref"] for a in ("fid", "recall")}

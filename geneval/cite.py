@@ -12,7 +12,10 @@ from geneval.signature import Scalar
 from geneval.value import Role, Value
 
 _SOFTWARE = "@software{{geneval,\n  title = {{geneval}},\n  version = {{{version}}}\n}}"
-_OF_DATA = {"metric", "ext", "weights", "layer", "resize", "prec", "n", "ref", "train", "v"}
+_OF_DATA = {
+    *("metric", "ext", "weights", "layer", "resize", "prec", "n", "ref", "train", "v", "of"),
+    *("target", "prompt", "source_prompt", "source_image", "weights2", "layer2"),
+}
 
 
 def method(document: Document) -> str:
@@ -25,8 +28,10 @@ def method(document: Document) -> str:
             sentences.append(_sentence(value, paper.short if paper else ""))
     version = document.provenance.get("packages", {}).get("geneval", __version__)
     protocol = [PAPERS[p].short for p in _protocol(document) if p in PAPERS]
-    told = f" following the protocol of {'; '.join(protocol)}" if protocol else ""
-    return f"All numbers were computed with geneval {version}{told}. {' '.join(sentences)}"
+    how = "with the settings" if document.cautions else "following the protocol"
+    told = f" {how} of {'; '.join(protocol)}" if protocol else ""
+    but = f" But: {'; '.join(document.cautions)}." if document.cautions else ""
+    return f"All numbers were computed with geneval {version}{told}. {' '.join(sentences)}{but}"
 
 
 def references(document: Document) -> str:

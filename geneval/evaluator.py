@@ -45,8 +45,8 @@ def evaluate(
     """Evaluate samples, or a checkpoint, under a suite.
 
     `suite` is a path, the name of a shipped suite, or metric names with commas. `samples`,
-    `reference` and `train` are each a path (a folder of images, `.npy`, `.npz`; for the reference
-    also an `.npz` of moments `mu` and `sigma`), an array
+    `reference` and `train` are each a path (a folder of images, `.npy`, `.npz`, records in
+    `.jsonl`, `.csv` or `.parquet`; for the reference also moments `mu` and `sigma`), an array
     [n, h, w, c] or tensor [n, c, h, w] of images, a pair of images and labels, or a SampleSet. With
     `out` a run directory with reports is written below it. `overrides` sets suite keys, as in
     `{"metrics.kid.subsets": 50}`. `name`, training `step` and training `seed` say whose samples
@@ -201,7 +201,8 @@ def _generated(
             f"checkpoint {path}: give --adapter NAME (a registered one or module:function)"
         )
     one = load_checkpoint(path, adapter, device, how.repeats, allow_pt)
-    prompts = read_prompts(Path(how.prompts)) if how.prompts else None
+    column = suite.samples.fields.get("prompt", "prompt")
+    prompts = read_prompts(Path(how.prompts), column) if how.prompts else None
     inputs = one.inputs(how.n, suite.seed if how.seed is None else how.seed, prompts)
     subject = Subject(one.name, "checkpoint", one.digest, one.step, one.seed)
     return GeneratedSet(one, inputs), subject

@@ -46,8 +46,10 @@ class Floors:
         good = self.inputs.good(Role.REFERENCE)
         within = scope.ids.get(Role.REFERENCE)
         first, second = draws(tuple(i for i in good if within is None or i in within), n)
-        if len(first) < measurement.entry.spec.min_n:
-            return {}
+        least = measurement.entry.spec.min_n
+        if len(first) < least:
+            told = f"two draws of {len(first)} are what the reference gives, {least} are needed"
+            return {output: Floor(len(first), problem=told) for output in measurement.outputs}
         plain = self._scored(measurement, scope, (self.inputs, Role.REFERENCE), first, second)
         jpeg: dict[str, Estimate] = {}
         if self.jpegs is not None and set(first) <= set(self.jpegs.good(Role.GENERATED)):

@@ -26,6 +26,7 @@ from geneval.metric import Need, Undefined
 from geneval.plan import Measurement, Plan
 from geneval.resample import Context, lowest_hashed
 from geneval.result import MetricResult, evidence_note
+from geneval.samples.sampleset import image_content
 from geneval.signature import Digest, Scalar, Signature, digest
 from geneval.source import source_of, versions
 from geneval.suite import MetricEntry
@@ -234,7 +235,9 @@ class Measuring:
             columns = {c for n in measurement.needs.values() if n.role is role for c in n.columns}
             columns |= {measurement.entry.by} if measurement.entry.by else set()
             columns |= self._beside_images(measurement, role)
-            read = {name: list(samples.column(name)) for name in sorted(columns - {"label"})}
+            read = {
+                name: list(map(str, samples.column(name))) for name in sorted(columns - {"label"})
+            }
             found[str(role)] = [self.fingerprints[role], digest(self.inputs.good(role))]
             found[str(role)] += [digest(read)] if read else []
         if TARGET in measurement.reads:
@@ -317,7 +320,10 @@ class Measuring:
         if Role.GENERATED in measurement.roles:
             asked = self.inputs.samples(Role.GENERATED)
             for name in sorted(self._beside_images(measurement, Role.GENERATED)):
-                fields.append((name, digest(list(asked.column(name)))[:16]))
+                fields.append((name, digest(list(map(str, asked.column(name))))[:16]))
+            for name in sorted(measurement.reads - {"image"}):
+                if asked.fields.get(name) == "image":
+                    fields.append((name, digest(list(image_content(asked, name)))[:16]))
         if TARGET in measurement.reads:
             fields.append((TARGET, self.targets))
         named = [role for role in measurement.roles if role in short]

@@ -26,6 +26,16 @@ _GIVE = {
 }
 
 
+_TYPES: Mapping[str, FieldType] = {  # of the fields that extractors read
+    "image": "image",
+    "source_image": "image",
+    "prompt": "text",
+    "source_prompt": "text",
+    "latent": "latent",
+    "seed": "seed",
+}
+
+
 @dataclass(frozen=True)
 class SetFacts:
     """What the plan needs to know of a sample set, without reading a sample.
@@ -140,14 +150,18 @@ def make_plan(
     suite: Suite,
     sets: Mapping[Role, SetFacts],
     extractors: Mapping[str, FeatureExtractor],
+    unbuilt: Mapping[str, str] | None = None,
 ) -> Plan:
-    """The plan; raises `UsageError` for what is impossible."""
-    _check_form(suite, sets.get(Role.REFERENCE))
+    """The plan; raises `UsageError` for what is impossible.
+
+    `unbuilt` says why extractors that only optional metrics use cannot be had.
+    """
     measurements, skipped = [], dict[str, str]()
     for entry in suite.metrics:
         choice = entry.own_extractor or suite.extractor
         measurement = Measurement(entry, entry.spec.needs(entry.options), choice.key)
         try:
+            _require_built(measurement, unbuilt or {})
             needs = {
                 name: _resolved(need, measurement, sets, extractors)
                 for name, need in measurement.needs.items()
@@ -178,12 +192,18 @@ def make_plan(
     return Plan(suite, passes, ordered, groups, skipped)
 
 
-def _check_form(suite: Suite, facts: SetFacts | None) -> None:
+def _require_built(measurement: Measurement, unbuilt: Mapping[str, str]) -> None:
+    wanted = {need.extractor or measurement.extractor for need in measurement.needs.values()}
+    for key in wanted & unbuilt.keys():
+        raise UsageError(unbuilt[key])
+
+
+def check_form(suite: Suite, has_samples: bool, known: KnownMoments | None) -> None:
     """Refuse a reference in another form than the suite's protocol has."""
     wanted = suite.reference.form if suite.reference else "any"
-    if wanted == "any" or facts is None:
+    if wanted == "any" or not (has_samples or known):
         return
-    form = "both" if facts.n and facts.known else "moments" if facts.known else "samples"
+    form = "both" if has_samples and known else "moments" if known else "samples"
     if form != wanted:
         told = {
             "samples": "samples: give a folder or an array of images",
@@ -192,7 +212,7 @@ def _check_form(suite: Suite, facts: SetFacts | None) -> None:
         }
         raise UsageError(
             f"{suite.at('reference', 'form')}{suite.name} takes its reference as {told[wanted]}; "
-            f"{facts.name} holds {'moments and samples' if form == 'both' else form}"
+            f"this one holds {'moments and samples' if form == 'both' else form}"
         )
 
 
@@ -290,12 +310,15 @@ def _check_reads(layer: Layer, role: Role, key: str, sets: Mapping[Role, SetFact
     """Every sample must have the fields that a layer is made of."""
     facts = sets[role]
     for name in layer.reads:
+        if name in facts.fields and facts.fields[name] != _TYPES.get(name, facts.fields[name]):
+            raise UsageError(
+                f"{key}: {name} of {facts.name} is {facts.fields[name]}, it must be {_TYPES[name]}"
+            )
         if name != TARGET and name not in facts.fields:
             has = ", ".join(facts.fields)
             raise UsageError(
                 f"{key} needs the field {name!r} of every {role} sample, and {facts.name} has "
-                f"{has}: add it as a column of its metadata, or name the column that holds it "
-                f"with `fields: {{{name}: COLUMN}}`"
+                f"{has}: {_bring(name)}"
             )
     if TARGET not in layer.reads:
         return
@@ -307,6 +330,14 @@ def _check_reads(layer: Layer, role: Role, key: str, sets: Mapping[Role, SetFact
             f"{sets[Role.REFERENCE].name} has none for {facts.unpaired[0]!r} "
             f"({len(facts.unpaired)} such ids)"
         )
+
+
+def _bring(field: str) -> str:
+    """How samples come by a field."""
+    if field in ("latent", "seed"):
+        return "give a checkpoint whose adapter takes latents (`geneval.Generator(latent=…)`)"
+    how = f"add it as a column, or name the column that holds it with --field {field}=COLUMN"
+    return f"{how}; a checkpoint gets `generate: {{prompts: FILE}}`" if field == "prompt" else how
 
 
 def _check_labels(

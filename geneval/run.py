@@ -18,14 +18,14 @@ from geneval.engine.inputs import Inputs
 from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, Silent, stage
 from geneval.errors import ExitCode, SampleError, UsageError, unknown
-from geneval.extractors.extractor import FeatureExtractor, build_extractor
+from geneval.extractors.extractor import FeatureExtractor, build_extractor, weights_name
 from geneval.extractors.weights import PUBLISHED, present, pull
 from geneval.floor import jpeg_inputs
 from geneval.gate import Gate, read_gates
 from geneval.ledger import Ledger
 from geneval.measure import Measuring
 from geneval.metric import all_metrics
-from geneval.plan import Plan, SetFacts, chosen_extractors, make_plan
+from geneval.plan import Plan, SetFacts, check_form, chosen_extractors, make_plan
 from geneval.result import Document, Result, SetNote, Subject, SuiteNote, write_result
 from geneval.rundir import (
     Writer,
@@ -36,7 +36,7 @@ from geneval.rundir import (
     write_media,
     write_samples,
 )
-from geneval.samples.sampleset import SampleSet, Subset, fingerprint
+from geneval.samples.sampleset import SampleSet, Subset, fingerprint, image_content
 from geneval.samples.statistics import KnownMoments
 from geneval.source import versions
 from geneval.suite import ExtractorChoice, Suite
@@ -102,12 +102,10 @@ def prepare(
     for role in (role for role in Role if role in sets):
         bounds = [n for n in (wanted[role], limit) if n is not None]
         limited[role] = Subset.lowest(sets[role], min(bounds)) if bounds else sets[role]
-    extractors = {
-        key: built_extractor(suite, choice, device)
-        for key, choice in chosen_extractors(suite).items()
-    }
+    extractors, unbuilt = _built(suite, device)
     grouped = {entry.by for entry in suite.metrics if entry.by}
     known = known or {}
+    check_form(suite, Role.REFERENCE in sets, known.get(Role.REFERENCE))
     for role in known:
         if wanted[role] is not None and role not in sets:
             raise UsageError(f"{role}: n: {known[role].name} holds moments, which have no part")
@@ -119,7 +117,7 @@ def prepare(
         alone = set(limited[Role.GENERATED].ids).difference(sets[Role.REFERENCE].ids)
         made = facts[Role.GENERATED]
         facts[Role.GENERATED] = replace(made, unpaired=tuple(sorted(alone)))
-    plan = make_plan(suite, facts, extractors)
+    plan = make_plan(suite, facts, extractors, unbuilt)
     if fetch:
         extractors = _fetched(suite, extractors, plan, device, fetch)
     _bind(extractors, sets.get(Role.GENERATED))
@@ -140,6 +138,22 @@ def prepare(
     )
 
 
+def _built(suite: Suite, device: str) -> tuple[dict[str, FeatureExtractor], dict[str, str]]:
+    """The extractors by key, and why those that only optional metrics use cannot be had."""
+    needed = {suite.extractor.key for e in suite.metrics if not (e.own_extractor or e.optional)}
+    needed |= {e.own_extractor.key for e in suite.metrics if e.own_extractor and not e.optional}
+    built, unbuilt = dict[str, FeatureExtractor](), dict[str, str]()
+    for key, choice in chosen_extractors(suite).items():
+        optional = key not in needed and any(e.optional for e in suite.metrics)
+        try:
+            built[key] = built_extractor(suite, choice, device)
+        except UsageError as error:
+            if not optional:
+                raise
+            unbuilt[key] = str(error)
+    return built, unbuilt
+
+
 def _bind(extractors: Mapping[str, FeatureExtractor], samples: SampleSet | None) -> None:
     """Hand the checkpoint to the probes among the extractors."""
     for one in extractors.values():
@@ -149,16 +163,16 @@ def _bind(extractors: Mapping[str, FeatureExtractor], samples: SampleSet | None)
 
 def absent_weights(job: Job) -> list[str]:
     """The extractors whose weights the job has yet to fetch."""
-    return sorted(set(_absent(job.suite, job.plan, job.extractors).values()))
+    return sorted(set(_absent(job.suite, job.plan).values()))
 
 
-def _absent(suite: Suite, plan: Plan, extractors: Mapping[str, FeatureExtractor]) -> dict[str, str]:
+def _absent(suite: Suite, plan: Plan) -> dict[str, str]:
     """The weights that are published and not here, by the key of the extractor that needs them."""
     used = {key for one in plan.passes for key in one.layers}
     found = {}
     for key, choice in chosen_extractors(suite).items():
-        name = getattr(extractors[key], "weights_name", choice.name)
-        needed = key in used and name in PUBLISHED and choice.name not in suite.weights
+        name = weights_name(choice.name)
+        needed = key in used and name in PUBLISHED and name not in suite.weights
         if needed and not present(name):
             found[key] = name
     return found
@@ -172,7 +186,7 @@ def _fetched(
     fetch: Callable[[str], Any],
 ) -> dict[str, FeatureExtractor]:
     """The extractors once the weights that the plan wants are there."""
-    absent = _absent(suite, plan, extractors)
+    absent = _absent(suite, plan)
     for name in sorted(set(absent.values())):
         fetch(name)
     choices = chosen_extractors(suite)
@@ -184,7 +198,8 @@ def _fetched(
 
 def built_extractor(suite: Suite, choice: ExtractorChoice, device: str) -> FeatureExtractor:
     """The extractor of a choice; errors name the place where it was chosen."""
-    weights = Path(suite.weights[choice.name]) if choice.name in suite.weights else None
+    named = weights_name(choice.name)
+    weights = Path(suite.weights[named]) if named in suite.weights else None
     try:
         return build_extractor(choice.name, choice.options, device, weights)
     except UsageError as error:
@@ -196,7 +211,7 @@ def built_extractor(suite: Suite, choice: ExtractorChoice, device: str) -> Featu
 
 def _require_used_weights(suite: Suite) -> None:
     """Refuse weights for an extractor that nothing uses: a slip there would go unnoticed."""
-    used = {choice.name for choice in chosen_extractors(suite).values()} | {suite.extractor.name}
+    used = {weights_name(choice.name) for choice in chosen_extractors(suite).values()}
     for name in suite.weights:
         if name not in used:
             raise UsageError(f"{suite.at('weights', name)}{unknown('extractor', name, used)}")
@@ -413,7 +428,7 @@ def _shared(job: Job) -> list[str]:
     """A caution when generated samples are themselves in the reference."""
     if Role.REFERENCE not in job.sets:
         return []
-    there, made = (job.sets[role].content() for role in (Role.REFERENCE, Role.GENERATED))
+    there, made = (image_content(job.sets[r]) for r in (Role.REFERENCE, Role.GENERATED))
     same = len(set(there).intersection(made))
     return [f"{same} of {len(made)} generated samples are in the reference too"] if same else []
 
@@ -437,8 +452,8 @@ def _hidden(job: Job) -> list[Role]:
     """Roles whose pictures must not be shown: training images, under whatever role they come."""
     if Role.TRAIN not in job.sets or job.suite.report.train_images == "thumbnails":
         return []
-    train = set(job.sets[Role.TRAIN].content())
-    return [role for role, samples in job.sets.items() if not train.isdisjoint(samples.content())]
+    train = set(image_content(job.sets[Role.TRAIN]))
+    return [r for r, samples in job.sets.items() if not train.isdisjoint(image_content(samples))]
 
 
 def _provenance(job: Job) -> dict[str, Any]:

@@ -16,7 +16,7 @@ Digest = str  # 64 lower-case hexadecimal digits of a SHA-256
 Scalar = str | int | float | bool | None
 
 N_TOLERANCE = 0.01  # n may differ by this share where the signature does not ask for equality
-_DIGEST_FIELDS = ("ref", "train", "weights")
+_DIGEST_FIELDS = ("ref", "train", "weights", "target")
 
 
 def canonical(content: Any) -> bytes:

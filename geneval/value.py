@@ -155,6 +155,11 @@ class Estimate(Measured):
     evidence: Mapping[Role, Evidence] = field(default_factory=dict)
 
 
+FLOOR = (
+    "two draws of n reference samples against each other; with one of them as JPEG of quality 50"
+)
+
+
 @dataclass(frozen=True)
 class Floor:
     """The ruler beside a number: what two disjoint draws of `n` reference samples score.

@@ -36,9 +36,7 @@ def render_run(view: RunView) -> str:
     ]
     lines += [
         "",
-        *table(
-            ("Value", "Number", "Interval", "The interval is", "n", "The reference itself"), values
-        ),
+        *table(("Value", "Number", "Interval", "The interval is", "n", "Floor"), values),
     ]
     lines += [
         "",

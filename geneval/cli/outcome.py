@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from geneval.cli.console import columns, printable, status
@@ -10,19 +10,19 @@ from geneval.errors import ExitCode
 
 if TYPE_CHECKING:
     from geneval.run import Outcome
-    from geneval.value import Value
+    from geneval.value import Floor, Value
 
 
 def text(outcome: Outcome) -> str:
     """Values and verdicts of one run."""
-    from geneval.value import TARGETS, shown
+    from geneval.value import FLOOR, TARGETS, shown
 
     document, judgement = outcome.result.document, outcome.judgement
     named = printable(f"{document.subject.name} under {document.suite.name}")
     lines = [f"{named}: {status(judgement.status.value) if _judged(outcome) else 'not judged'}"]
     lines[0] += f" ({judgement.sentence})"
     rows: list[tuple[str, ...]] = [
-        ("value", "number", "interval", "n", "the reference itself", "the interval is")
+        ("value", "number", "interval", "n", "floor · JPEG 50 (n)", "the interval is")
     ]
     for value in outcome.result.values():
         interval = value.interval
@@ -30,11 +30,14 @@ def text(outcome: Outcome) -> str:
         target = TARGETS[interval.target] if interval else value.no_interval or ""
         number = "—" if value.number is None else shown(value.number)
         n = "/".join("?" if count is None else str(count) for count in value.n.values())
-        floor = str(value.floor) if value.floor and value.floor.number is not None else ""
+        floor = _floor(value.floor) if value.floor else ""
         rows.append((value.address, number, bounds, n, floor, value.problem or target))
-    if not any(row[4] for row in rows[1:]):
+    has_floor = any(row[4] for row in rows[1:])
+    if not has_floor:
         rows = [(*row[:4], row[5]) for row in rows]
     lines += columns(rows, "  ")
+    if has_floor:
+        lines.append(f"  floor: {FLOOR}")
     told = " ".join(verdict.sentence for verdict in judgement.verdicts)
     lines += [f"  note: {note}" for note in _notes(outcome.result.values(), told)]
     verdicts = [(v.status.value, v.gate.text, v.sentence) for v in judgement.verdicts]
@@ -55,7 +58,17 @@ def text(outcome: Outcome) -> str:
     return "\n".join(lines)
 
 
-def _notes(values: Sequence[Value], told: str) -> list[str]:
+def _floor(floor: Floor) -> str:
+    """What the reference scores against itself, as JPEG, and with how many samples."""
+    from geneval.value import shown
+
+    if floor.number is None:
+        return ""
+    jpeg = "" if floor.jpeg is None else f" · {shown(floor.jpeg)}"
+    return f"{shown(floor.number)}{jpeg} ({floor.n})"
+
+
+def _notes(values: Iterable[Value], told: str) -> list[str]:
     """Findings that no verdict has told, one line for all values of which the same is said."""
     about: dict[str, list[str]] = {}
     for value in values:

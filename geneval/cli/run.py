@@ -21,7 +21,9 @@ Suite = Annotated[
 
 def command(
     suite: Suite,
-    samples: Annotated[Path | None, typer.Option(help="Images: a folder, .npy or .npz.")] = None,
+    samples: Annotated[
+        Path | None, typer.Option(help="A folder, an array (.npy, .npz) or records.")
+    ] = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint that generates; may be repeated.")
     ] = None,

@@ -23,12 +23,13 @@ def list_() -> None:
     geneval weights list
     """
     from geneval.cli.console import columns
-    from geneval.extractors.weights import PUBLISHED, present
+    from geneval.extractors.weights import PUBLISHED, present, unpublished
 
     rows = []
     for name, published in PUBLISHED.items():
         absent = f"absent; published at {published.url}"
         rows.append((name, published.digest[:16], str(present(name) or absent)))
+    rows += [(path.stem, "", f"{path} (published nowhere)") for path in unpublished()]
     print("\n".join(columns(rows)))
 
 

@@ -8,7 +8,7 @@ within a shard, so the number of workers changes no batch.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import groupby
@@ -134,7 +134,8 @@ class PassWork:
         start = shard * SHARD_SAMPLES
         for field in reads:
             if self.samples.fields.get(field) in BESIDE:
-                found[field] = list(self.samples.column(field)[start : start + SHARD_SAMPLES])
+                cells = self.samples.column(field)[start : start + SHARD_SAMPLES]
+                found[field] = list(map(str, cells))
         return found
 
 
@@ -152,31 +153,50 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
     ids, keys = work.shards[shard], work.keys(shard)
     absent = {place: key for place, key in keys.items() if again or not work.ledger.has(key)}
     if not absent:
-        known = work.ledger.read(next(iter(keys.values()))) if keys else None
-        if known is not None or not keys:
-            return ShardReport(len(ids), True, _named(known.facts["bad"] if known else {}, ids))
+        stored = [work.ledger.read(key) for key in keys.values()]
+        if None not in stored:
+            bad_ones = [one.facts["bad"] for one in stored if one is not None]
+            known = {row: reason for each in reversed(bad_ones) for row, reason in each.items()}
+            return ShardReport(len(ids), True, _named(known, ids))
         absent = keys
-    wanted = {name for name, _ in absent}
+    aimed = {place for place in absent if place not in _OWN and TARGET in work.reads(*place)}
     rows: dict[tuple[str, str], list[tuple[int, Any]]] = {place: [] for place in absent}
-    bad: dict[str, str] = {}
+    bad, missed = dict[str, str](), dict[str, str]()
     position = {sample: i for i, sample in enumerate(ids)}
     for batch in _read_ahead(work.samples, ids, work.batch_size):
-        batch = _with_targets(work, batch, absent)
         bad.update({str(position[sample]): reason for sample, reason in batch.bad.items()})
-        for one in _by_size(batch, work.samples.fields):
-            at = [position[sample] for sample in one.ids]
-            for name in sorted(wanted - {PNG[0]}):
-                layers = [layer for layer in work.layers[name] if (name, layer) in rows]
-                for layer, made in _extracted(work, name, one, layers).items():
-                    rows[name, layer].extend(zip(at, made, strict=True))
-            for place in _OWN.keys() & rows.keys():
-                images = one.columns["image"]
-                rows[place].extend((i, _OWN[place](im)) for i, im in zip(at, images, strict=True))
+        _collect(work, batch, absent.keys() - aimed, position, rows)
+        if aimed:
+            paired = _with_targets(work, batch)
+            missed.update({str(position[sample]): why for sample, why in paired.bad.items()})
+            _collect(work, paired, aimed, position, rows)
     for place, key in absent.items():
         width = 0 if place in (PNG, READABLE) else work.extractors[place[0]].layers[place[1]].width
         ordered = sorted(rows[place], key=lambda row: row[0])
-        work.ledger.write(key, _shard(ordered, bad, place, width))
-    return ShardReport(len(ids), False, _named(bad, ids))
+        lost = {**missed, **bad} if place in aimed else bad
+        work.ledger.write(key, _shard(ordered, lost, place, width))
+    return ShardReport(len(ids), False, _named({**missed, **bad}, ids))
+
+
+def _collect(
+    work: PassWork,
+    batch: Batch,
+    places: Collection[tuple[str, str]],
+    position: Mapping[str, int],
+    rows: Mapping[tuple[str, str], list[tuple[int, Any]]],
+) -> None:
+    """Add the rows of a batch to those of its layers, by their place in the shard."""
+    by_name: dict[str, list[str]] = {}
+    for name, layer in sorted(set(places) - _OWN.keys()):
+        by_name.setdefault(name, []).append(layer)
+    for one in _by_size(batch, work.samples.fields):
+        at = [position[sample] for sample in one.ids]
+        for name, layers in by_name.items():
+            for layer, made in _extracted(work, name, one, layers).items():
+                rows[name, layer].extend(zip(at, made, strict=True))
+        for place in _OWN.keys() & set(places):
+            images = one.columns["image"]
+            rows[place].extend((i, _OWN[place](im)) for i, im in zip(at, images, strict=True))
 
 
 def _extracted(
@@ -195,10 +215,8 @@ def _extracted(
     return {layer: made[layer] for layer in layers}
 
 
-def _with_targets(work: PassWork, batch: Batch, absent: Mapping[tuple[str, str], Digest]) -> Batch:
-    """The batch with the images its samples are compared with, where an absent layer reads them."""
-    if not any(TARGET in work.reads(*place) for place in absent.keys() - _OWN.keys()):
-        return batch
+def _with_targets(work: PassWork, batch: Batch) -> Batch:
+    """The samples with the images they are compared with; those without one are in `bad`."""
     assert work.targets is not None, "the plan checks that there are targets"
     there = work.targets.read(batch.ids)
     image = dict(zip(there.ids, there.columns["image"], strict=True))
@@ -206,7 +224,7 @@ def _with_targets(work: PassWork, batch: Batch, absent: Mapping[tuple[str, str],
     columns = {name: [values[row] for row in good] for name, values in batch.columns.items()}
     columns[TARGET] = [image[batch.ids[row]] for row in good]
     bad = {sample: f"its target {reason}" for sample, reason in there.bad.items()}
-    return Batch(tuple(batch.ids[row] for row in good), columns, {**batch.bad, **bad})
+    return Batch(tuple(batch.ids[row] for row in good), columns, bad)
 
 
 def load_layer(work: PassWork, name: str, layer: str) -> tuple[NDArray[np.float32], Ids]:

@@ -69,9 +69,11 @@ class Clip(NetworkExtractor):
     def _of_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of texts, each different one made once."""
         import torch
-        from open_clip import SimpleTokenizer
 
-        net, tokens = self.loaded(), SimpleTokenizer()
+        net = self.loaded()
+        from open_clip import SimpleTokenizer  # imports torchvision, as loading has prepared
+
+        tokens = SimpleTokenizer()
         different = [f"{self.prefix}{text}" for text in dict.fromkeys(texts)]
         row = {text: i for i, text in enumerate(different)}
         parts = []
@@ -117,8 +119,11 @@ def tensors(name: str, path: Path) -> dict[str, torch.Tensor]:
 def _is_script(path: Path) -> bool:
     if not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return any(name.endswith("/constants.pkl") for name in archive.namelist())
+    except zipfile.BadZipFile:
+        return False
 
 
 def scaled(pixels: torch.Tensor, preset: Preset) -> torch.Tensor:

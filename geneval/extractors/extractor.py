@@ -77,6 +77,7 @@ class ExtractorSpec:
 
     name: str
     build: Builder
+    weights: str = ""  # the name its weights go by, where it is another one's
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -93,12 +94,12 @@ _registry: dict[str, ExtractorSpec] = {}
 _families: dict[str, Callable[[str], Builder]] = {}
 
 
-def extractor(name: str) -> Callable[[Builder], Builder]:
-    """Register the decorated builder as the extractor `name`."""
+def extractor(name: str, weights: str = "") -> Callable[[Builder], Builder]:
+    """Register the decorated builder as the extractor `name`, with weights of its own or named."""
 
     def register(build: Builder) -> Builder:
         source_of(build)  # of the code as it is now, before anyone can edit its file
-        _registry[name] = ExtractorSpec(name, build)
+        _registry[name] = ExtractorSpec(name, build, weights)
         return build
 
     return register
@@ -130,6 +131,12 @@ def all_extractors() -> Mapping[str, ExtractorSpec]:
     """Every registered extractor by name."""
     _load_all()
     return dict(sorted(_registry.items()))
+
+
+def weights_name(name: str) -> str:
+    """The name under which an extractor's weights are kept, fetched and given in a suite."""
+    _load_all()
+    return (_registry[name].weights if name in _registry else "") or name
 
 
 def families() -> Mapping[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -34,7 +34,8 @@ CHUNK = 32  # images through a network at a time: activations of more would fill
 class Network:
     """An image network: `build` makes it untrained, `scale` turns pixels in 0..255 into its input.
 
-    `load` reads the tensors of a weights file under the names of the module.
+    `load` reads the tensors of a weights file under the names of the module; `facts` are further
+    fields for the signature.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Network:
     build: Callable[[], torch.nn.Module]
     scale: Callable[[torch.Tensor, Preset], torch.Tensor]
     load: Callable[[Path], Mapping[str, torch.Tensor]] = load_tensors
+    facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 class NetworkExtractor:
@@ -76,6 +78,7 @@ class NetworkExtractor:
             "weights": self._digest,
             "resize": self.preset,
             "prec": "fp32",
+            **self.network.facts,
         }
 
     @property
@@ -93,7 +96,7 @@ class NetworkExtractor:
 
         net = self.loaded()
         parts: dict[str, list[NDArray[np.float32]]] = {}
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision():
             for start in range(0, len(images), CHUNK):
                 chunk = torch.as_tensor(images[start : start + CHUNK], device=self.device)
                 pixels = resized(chunk, self.network.side, self.preset)
@@ -113,6 +116,15 @@ class NetworkExtractor:
             fill(net, self.network.load(self.weights), self.weights, self.network.name)
             self._net = net.to(self.device).eval()
         return self._net
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Convolutions in float32 on a GPU too, where they would keep 10 bits of the mantissa."""
+    import torch
+
+    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+        yield
 
 
 @contextmanager

@@ -19,6 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.extractors.extractor import Layer, extractor
+from geneval.extractors.network import full_precision
 from geneval.extractors.torchvision_schemas import declare_schemas
 from geneval.samples.sampleset import Batch
 from geneval.signature import Scalar
@@ -71,8 +72,7 @@ def compared(batch: Batch, least: int, device: str, score: Score) -> NDArray[np.
     if sizes[:2] != sizes[2:] or min(sizes) < least:
         return rows
     at_once = max(1, PIXELS // (sizes[0] * sizes[1]))
-    exact = torch.backends.cudnn.flags(enabled=True, allow_tf32=False)  # 10 bits would be too few
-    with torch.inference_mode(), exact:
+    with torch.inference_mode(), full_precision():
         for start in range(0, len(images), at_once):
             part = slice(start, start + at_once)
             pair = (torch.as_tensor(side[part], device=device) for side in (images, targets))

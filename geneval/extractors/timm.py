@@ -8,13 +8,14 @@ it in the suite (`weights: {timm:convnext_base: PATH}`) or add it with `geneval 
 
 from __future__ import annotations
 
+import difflib
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from geneval.checkpoint import load_tensors
-from geneval.errors import UsageError, unknown
+from geneval.errors import UsageError
 from geneval.extractors.extractor import Builder, Layer, family
 from geneval.extractors.network import Network, NetworkExtractor, without_initial_values
 from geneval.extractors.preprocess import Preset, Statistics, standardised
@@ -52,7 +53,9 @@ def declared_config(model: str) -> dict[str, Any]:
     import timm
 
     if not timm.is_model(model.split(".")[0]):
-        raise UsageError(unknown("model of timm", model, timm.list_models()))
+        near = difflib.get_close_matches(model, timm.list_models(), n=3)
+        hint = f"; did you mean {' or '.join(map(repr, near))}?" if near else ""
+        raise UsageError(f"timm has no model {model!r}{hint}")
     config = timm.get_pretrained_cfg(model) or timm.get_pretrained_cfg(model.split(".")[0])
     found: dict[str, Any] = asdict(config) if config else {}
     if not {"mean", "std", "input_size"} <= set(found):
@@ -79,6 +82,7 @@ def timm_model(model: str) -> Builder:
         build=partial(network, model),
         scale=partial(scaled, config["mean"], config["std"]),
         load=partial(tensors, model),
+        facts={name: ",".join(map(str, config[name])) for name in ("input_size", "mean", "std")},
     )
 
     def build(

@@ -8,9 +8,12 @@ published address, from which a run fetches them into the cache, checked by SHA-
 from __future__ import annotations
 
 import contextlib
+import http.client
 import os
+import re
 import shutil
 import urllib.request
+import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +22,7 @@ from geneval.errors import UsageError, unknown
 from geneval.ledger import default_root, file_digest
 from geneval.signature import Digest
 
+_OTHER_NAME = re.compile(r"digits|[\w-]+:[\w.-]+")  # extractors whose weights nobody published
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 
@@ -123,6 +127,12 @@ def present(name: str) -> Path | None:
     return next((place for place in places if place.is_file()), None)
 
 
+def unpublished() -> list[Path]:
+    """The weights files that are kept for extractors whose weights nobody published."""
+    files = [path for folder in _folders() for path in sorted(folder.glob("*"))]
+    return [path for path in files if path.suffix in SUFFIXES and path.stem not in PUBLISHED]
+
+
 def _file_name(name: str, suffix: str) -> str:
     return name.replace(":", "-") + suffix
 
@@ -155,7 +165,7 @@ def pull(name: str) -> Path:
             answer = urllib.request.urlopen(known.url, timeout=60)  # noqa: S310 (from the table)
             with answer, partial.open("wb") as to:
                 shutil.copyfileobj(answer, to)
-        except OSError as error:
+        except (OSError, http.client.HTTPException) as error:
             raise UsageError(
                 f"weights of {name} cannot be fetched from {known.url}: {error}; fetch the file on "
                 f"another machine and run `geneval weights add {name} PATH`"
@@ -170,7 +180,9 @@ def add(name: str, path: Path, other: bool = False) -> Path:
         raise UsageError(f"{path} does not exist")
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: weights are {', '.join(SUFFIXES)}")
-    if not other:
+    if name not in PUBLISHED and not _OTHER_NAME.fullmatch(name):
+        raise UsageError(unknown("weights", name, PUBLISHED))
+    if not other and name in PUBLISHED:
         _require_published(name, path)
     with _kept(name, path.suffix) as (partial, target):
         shutil.copyfile(path, partial)
@@ -181,7 +193,7 @@ def add(name: str, path: Path, other: bool = False) -> Path:
 def _kept(name: str, suffix: str) -> Iterator[tuple[Path, Path]]:
     """A file to fill and the one it becomes, in the place of any other weights of that name."""
     target = cache_folder() / _file_name(name, suffix)
-    partial = target.with_name(f"{target.name}.partial")
+    partial = target.with_name(f"{target.name}.{uuid.uuid4().hex}.partial")
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         yield partial, target
@@ -203,8 +215,6 @@ def published(name: str) -> Published:
 
 
 def _require_published(name: str, path: Path) -> None:
-    if ":" not in name:
-        published(name)
     said = doubts(name, file_digest(path))
     if said:
         raise UsageError(f"{said[0]}; --other takes them all the same")

@@ -26,6 +26,7 @@ from geneval.checkpoint import Checkpoint
 from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.lpips import Lpips
+from geneval.extractors.network import full_precision
 from geneval.options import AtLeast
 from geneval.samples.requests import latent_of, request_seed
 from geneval.samples.sampleset import Batch
@@ -42,7 +43,6 @@ class PathLength:
     """The probe; `bind` must have given it the checkpoint."""
 
     labels = None
-    weights_name = "lpips-vgg"
     layers: Mapping[str, Layer] = {"path_length": Layer("path_length", 2, ("latent", "seed"))}
 
     def __init__(
@@ -98,7 +98,7 @@ class PathLength:
         )
         rows[:, 1] = here.is_floating_point()
         if here.is_floating_point():
-            with torch.inference_mode():
+            with torch.inference_mode(), full_precision():
                 sides = (self._small(one) for one in (here, there))
                 apart = self.lpips.loaded()(*sides, normalize=True).flatten()
             rows[:, 0] = (apart.double() / self.epsilon**2).cpu().numpy()
@@ -148,7 +148,7 @@ def between(
     return found.reshape(a.shape).astype(np.float32)
 
 
-@extractor("path-length")
+@extractor("path-length", weights="lpips-vgg")
 def path_length(
     *,
     epsilon: Annotated[float, AtLeast(1e-6)] = 1e-4,

@@ -50,8 +50,8 @@ class ImageFiles:
         path = self.paths[key]
         try:
             data: bytes | OSError = path.read_bytes()
-        except OSError as error:
-            data = error
+        except (OSError, ValueError) as error:  # a path may hold what no path can
+            data = error if isinstance(error, OSError) else OSError(0, str(error))
         if self._content and self._content[key] != _digest_of(data):
             raise SampleError(f"{path} changed while it was read; run again")
         if isinstance(data, OSError):
@@ -65,8 +65,8 @@ class ImageFiles:
 def _digest(path: Path, manifest: Manifest) -> Digest:
     try:
         return manifest.digests(path, lambda: [file_digest(path)])[0]
-    except OSError as error:  # `read` will name it among the bad samples
-        return _digest_of(error)
+    except (OSError, ValueError) as error:  # `read` will name it among the bad samples
+        return _digest_of(error if isinstance(error, OSError) else OSError(0, str(error)))
 
 
 def _digest_of(data: bytes | OSError) -> Digest:

@@ -17,7 +17,7 @@ from geneval.errors import SampleError, UsageError
 from geneval.ledger import Ledger, walk
 from geneval.samples.files import ImageFiles
 from geneval.samples.images import EXTENSIONS, Alpha
-from geneval.samples.metadata import METADATA, REQUESTED, read_metadata, renamed
+from geneval.samples.metadata import METADATA, REQUESTED, is_text, read_metadata, renamed
 from geneval.samples.sampleset import Batch, FieldType, rows_of, type_of
 from geneval.signature import Digest
 from geneval.value import Ids
@@ -114,7 +114,7 @@ def _scan(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
         place = PurePosixPath(folder.relative_to(root).as_posix())
         for name in (name for name in names if not name.startswith(".")):
             path = place / name
-            if not _is_text(str(path)):
+            if not is_text(str(path)):
                 raise SampleError(f"{root}: the file name {str(path)!r} is no text; rename it")
             if path.suffix.lower() in EXTENSIONS:
                 images.append(path)
@@ -124,15 +124,6 @@ def _scan(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
         found = f"; it holds {len(others)} files of other kinds" if others else ""
         raise UsageError(f"{root} holds no PNG, JPEG or WebP image{found}")
     return images, others
-
-
-def _is_text(name: str) -> bool:
-    """Whether a file name is text and not bytes of another encoding."""
-    try:
-        name.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _id(path: PurePosixPath) -> str:

@@ -47,6 +47,15 @@ class Metadata:
         return (f"{self.path.name} has {len(strays)} rows for absent files, such as {strays[0]}",)
 
 
+def is_text(name: str) -> bool:
+    """Whether a name is text and not bytes of another encoding."""
+    try:
+        name.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
 def renamed(
     columns: dict[str, list[Any]], fields: Mapping[str, str], where: str
 ) -> dict[str, list[Any]]:
@@ -57,6 +66,8 @@ def renamed(
     named = {field: columns[column] for field, column in fields.items()}
     rest = {name: cells for name, cells in columns.items() if name not in fields.values()}
     found = {**rest, **named}
+    if "target" in found:
+        raise SampleError(f"{where}: a column must not be called target")
     if "label" in found:
         found["label"] = [str(label) for label in found["label"]]
     return found

@@ -37,6 +37,8 @@ def open_images(
         return FolderSet(path, ledger, alpha, fields)
     if path.suffix in SUFFIXES:
         return PairSet(path, ledger, alpha, fields)
+    if path.suffix in (".npy", ".npz") and fields:
+        raise UsageError(f"{path} is an array, which has no columns to name ({', '.join(fields)})")
     if path.suffix in (".npy", ".npz"):
         return read_array_file(path, ledger, alpha)
     raise UsageError(

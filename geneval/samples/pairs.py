@@ -17,11 +17,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from geneval.errors import SampleError, UsageError
+from geneval.errors import SampleError, UsageError, unknown
 from geneval.ledger import Ledger, file_state
 from geneval.samples.files import ImageFiles
 from geneval.samples.images import Alpha, decode
-from geneval.samples.metadata import read_records, renamed
+from geneval.samples.metadata import is_text, read_records, renamed
 from geneval.samples.sampleset import Batch, FieldType, rows_of, type_of
 from geneval.signature import Digest, digest
 
@@ -58,6 +58,7 @@ class PairSet:
         self.path = path
         self.alpha = alpha
         columns, self._where = read_columns(path)
+        _require_plain(columns, fields or {}, path)
         columns = renamed(columns, fields or {}, str(path))
         if "image" not in columns:
             raise SampleError(f"{path} has no column image; it has {', '.join(columns)}")
@@ -105,9 +106,16 @@ class PairSet:
             return [known[0][sample] for sample in self._ids]
         return [digest([each[sample] for each in known]) for sample in self._ids]
 
+    def content_of(self, field: str) -> Sequence[Digest]:
+        """What one image of each record consists of."""
+        known = self._sources[field].content()
+        return [known[sample] for sample in self._ids]
+
     def locate(self, sample: str) -> str:
-        """The file and the line or row."""
-        return f"{self.path}{self._where(self._order[self._rows[sample]])}"
+        """The file and the line or row, and the image that it names."""
+        source = self._sources["image"]
+        named = f" ({source.paths[sample]})" if isinstance(source, ImageFiles) else ""
+        return f"{self.path}{self._where(self._order[self._rows[sample]])}{named}"
 
     def column(self, name: str) -> Sequence[Any]:
         """A column other than an image."""
@@ -145,10 +153,6 @@ class ParquetImages:
         meta = self._file().metadata
         sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
         self._starts = [sum(sizes[:i]) for i in range(len(sizes))]
-        self._held: tuple[int, list[Any]] = (-1, [])
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_held": (-1, [])}
 
     def content(self) -> Mapping[str, Digest]:
         """SHA-256 of every image's bytes."""
@@ -160,13 +164,17 @@ class ParquetImages:
         """The decoded images; raises `SampleError` when the file changed since it was opened."""
         if file_state(self.path) != self._state:
             raise SampleError(f"{self.path} changed while it was read; run again")
-        return [self._decoded(self._row[key]) for key in keys]
+        found: dict[str, Any] = {}
+        held, cells = -1, list[Any]()
+        for key in sorted(keys, key=self._row.__getitem__):  # each row group is read once
+            group = bisect.bisect_right(self._starts, self._row[key]) - 1
+            if held != group:
+                held, cells = group, self._group(group)
+            found[key] = self._decoded(cells[self._row[key] - self._starts[group]])
+        return [found[key] for key in keys]
 
-    def _decoded(self, row: int) -> Any:
-        group = bisect.bisect_right(self._starts, row) - 1
-        if self._held[0] != group:
-            self._held = (group, self._group(group))
-        data = _bytes(self._held[1][row - self._starts[group]])
+    def _decoded(self, cell: Any) -> Any:
+        data = _bytes(cell)
         if data is None:
             return SampleError("has no bytes")
         try:
@@ -207,6 +215,14 @@ def _source(
     raise SampleError(f"{path}: {column} must be the path of an image in every record")
 
 
+def _require_plain(columns: dict[str, list[Any]], fields: Mapping[str, str], path: Path) -> None:
+    """Raise `SampleError` when bytes or mappings stand where text or numbers are meant."""
+    meant = {"id": "id", "label": "label", "prompt": "prompt", **fields}
+    for field, column in meant.items():
+        if field not in IMAGES and columns.get(column, [""])[0] is None:
+            raise SampleError(f"{path}: {column} holds bytes or mappings, {field} is text")
+
+
 def _ids(given: list[Any] | None, n: int, path: Path) -> list[str]:
     if given is None:
         width = max(6, len(str(n - 1)))
@@ -245,8 +261,23 @@ def read_columns(path: Path) -> tuple[dict[str, list[Any]], Lines]:
         missing = [name for name in names if record.get(name) is None]
         if missing:
             raise SampleError(f"{path}:{line}: the record has no {missing[0]!r}")
-    columns = {name: [record[name] for _, record in records] for name in names}
+    columns = {
+        name: _cells(name, [(line, record[name]) for line, record in records], path)
+        for name in names
+    }
     return columns, Lines(":{}", [line for line, _ in records])
+
+
+def _cells(name: str, cells: list[tuple[int, Any]], path: Path) -> list[Any]:
+    """The cells of a column: all numbers, or all text; raises `SampleError` with the line."""
+    for line, cell in cells:
+        if isinstance(cell, list | dict):
+            raise SampleError(f"{path}:{line}: {name} is no text and no number")
+        if isinstance(cell, str) and not is_text(cell):
+            raise SampleError(f"{path}:{line}: {name} is no text that can be written")
+    plain = [cell for _, cell in cells]
+    is_numeric = all(isinstance(cell, int | float) for cell in plain)
+    return plain if is_numeric or name in IMAGES else list(map(str, plain))
 
 
 def _parquet(path: Path) -> tuple[dict[str, list[Any]], Lines]:
@@ -279,15 +310,15 @@ def _parquet(path: Path) -> tuple[dict[str, list[Any]], Lines]:
     return columns, Lines("[{}]", range(n))
 
 
-def read_prompts(path: Path) -> list[str]:
-    """The prompts of a text file, one a line, or of the column `prompt` of a file of records."""
+def read_prompts(path: Path, column: str = "prompt") -> list[str]:
+    """The prompts of a text file, one a line, or of a column of a file of records."""
     if not path.is_file():
         raise UsageError(f"prompts: {path} does not exist")
     if path.suffix in SUFFIXES:
         columns, _ = read_columns(path)
-        if "prompt" not in columns:
-            raise SampleError(f"{path} has no column prompt; it has {', '.join(columns)}")
-        return [str(prompt) for prompt in columns["prompt"]]
+        if column not in columns:
+            raise UsageError(f"{path}: {unknown('column', column, columns)}; see --field")
+        return [str(prompt) for prompt in columns[column]]
     try:
         lines = path.read_text(encoding="utf-8-sig").split("\n")
     except UnicodeDecodeError as error:

@@ -107,6 +107,15 @@ def require(samples: SampleSet, name: str) -> None:
         raise UsageError(f"{samples.name}: {unknown('field', name, samples.fields)}")
 
 
+def image_content(samples: SampleSet, field: str = "image") -> Sequence[Digest]:
+    """A digest of one image of each sample, where a sample may consist of several."""
+    base = samples.base if isinstance(samples, Subset) else samples
+    whole: Sequence[Digest] = (
+        base.content_of(field) if hasattr(base, "content_of") else base.content()
+    )
+    return [whole[row] for row in samples.rows] if isinstance(samples, Subset) else whole
+
+
 class Subset:
     """The samples of `base` with the given ids."""
 
@@ -114,7 +123,7 @@ class Subset:
         self.base = base
         self.ids = ids
         row = rows_of(base.ids)
-        self._rows = [row[sample] for sample in ids]
+        self.rows = [row[sample] for sample in ids]
 
     @classmethod
     def lowest(cls, base: SampleSet, n: int) -> SampleSet:
@@ -151,7 +160,7 @@ class Subset:
     def content(self) -> Sequence[Digest]:
         """Digests of the chosen samples."""
         whole = self.base.content()
-        return [whole[row] for row in self._rows]
+        return [whole[row] for row in self.rows]
 
     def locate(self, sample: str) -> str:
         """As in the base."""
@@ -160,7 +169,7 @@ class Subset:
     def column(self, name: str) -> Sequence[Any]:
         """The field for the chosen samples."""
         whole = self.base.column(name)
-        return [whole[row] for row in self._rows]
+        return [whole[row] for row in self.rows]
 
     def read(self, ids: Ids) -> Batch:
         """Samples of the base."""

@@ -65,8 +65,11 @@ def is_statistics(path: Path) -> bool:
         )
     if path.suffix != ".npz" or not zipfile.is_zipfile(path):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return {"mu.npy", "sigma.npy"} <= set(archive.namelist())
+    except zipfile.BadZipFile:  # whoever reads it as something else says what is wrong
+        return False
 
 
 def _recipe(path: Path) -> str:

@@ -144,7 +144,7 @@ def _caution(
     least = min(generated.n, reference.n or generated.n)
     if least < ENOUGH * generated.d:
         notes.append(
-            f"n/d is {least / generated.d:.1f}, below {ENOUGH}: part of the bias may remain"
+            f"n/d is {least / generated.d:.2g}, below {ENOUGH}: part of the bias may remain"
         )
     if isinstance(reference, Moments):
         notes.append("conditional on the reference, which is known only by its moments")

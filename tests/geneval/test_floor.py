@@ -155,9 +155,11 @@ def test_it_is_kept_and_shown(
     """A second run measures no floor again; terminal and summary tell number, mark and count."""
     outcome = run("fid", digits, ledger, out=tmp_path)
     floor = outcome.result["fid"].floor
-    assert f"{floor}" in text(outcome)
-    assert "as JPEG 50" in text(outcome)
-    assert f"(n {N})" in text(outcome)
+    assert floor is not None
+    assert floor.number is not None
+    assert floor.jpeg is not None
+    assert f"{floor.number:.4g} · {floor.jpeg:.4g} ({N})" in text(outcome)
+    assert "floor · JPEG 50 (n)" in text(outcome)
     assert outcome.directory is not None
     write_markdown(outcome.directory)
     assert str(floor) in (outcome.directory / "summary.md").read_text()

@@ -164,6 +164,15 @@ def test_choices_change_the_number(model: Path, ledger: Ledger, choice: Mapping[
     assert dict(other.signature.fields)[name] == value
 
 
+def test_its_weights_are_those_of_lpips(
+    model: Path, ledger: Ledger, backbone: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A suite gives them as `lpips-vgg`."""
+    monkeypatch.delenv("GENEVAL_WEIGHTS")
+    suite = load_suite("perceptual_path_length", [f"weights.lpips-vgg={backbone}"])
+    open_job(suite, ledger, checkpoint=model, adapter="small_model:floats")
+
+
 def test_samples_have_no_latents(ledger: Ledger, rng: np.random.Generator, model: Path) -> None:
     """Samples without a checkpoint are refused before any work."""
     suite = load_suite("perceptual_path_length")

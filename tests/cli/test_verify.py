@@ -34,7 +34,7 @@ from geneval.published import PUBLICATIONS, Claim, DataFile, Publication
 Command = Callable[..., CompletedProcess[str]]
 Images = NDArray[np.uint8]
 Pictures = Callable[[int, int], list[Images]]
-N = 40
+N = 24
 FID_RELATIVE = 1e-5  # float32 features, added up in another order
 
 

@@ -128,7 +128,10 @@ def test_fewer_samples_than_dimensions() -> None:
     plain, debiased = fid(generated, reference, Context())
     dense = frechet_distance(generated.moments(), reference.moments())
     assert plain.number == pytest.approx(dense, rel=1e-9)
-    assert "n/d is 0.5, below 4" in debiased.finding
+    assert "n/d is 0.47, below 4" in debiased.finding
+    assert "fewer samples than features" in plain.finding
+    enough, _ = fid(*gaussians(200, 200, 6, seed=3, shift=0.2), Context())
+    assert not enough.finding
 
 
 def test_reference_known_only_by_moments() -> None:

@@ -11,12 +11,12 @@ from geneval.data import Features, Moments
 from geneval.engine.extract import PassWork, load_layer
 from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, stage
+from geneval.equip import built_extractor
 from geneval.errors import SampleError, UsageError
 from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
 from geneval.extractors.weights import PUBLISHED, present, pull
 from geneval.ledger import Ledger
 from geneval.plan import unfit
-from geneval.run import built_extractor
 from geneval.samples.sampleset import SampleSet
 from geneval.samples.statistics import (
     KnownMoments,

@@ -17,15 +17,16 @@ from geneval.engine.extract import TARGET, PassWork
 from geneval.engine.inputs import Inputs
 from geneval.engine.local import run_pass
 from geneval.engine.progress import Progress, Silent, stage
-from geneval.errors import ExitCode, SampleError, UsageError, unknown
-from geneval.extractors.extractor import FeatureExtractor, build_extractor, weights_name
-from geneval.extractors.weights import PUBLISHED, present, pull
+from geneval.equip import bind, built, fetched, require_used_weights
+from geneval.errors import ExitCode, SampleError, UsageError
+from geneval.extractors.extractor import FeatureExtractor
+from geneval.extractors.weights import pull
 from geneval.floor import jpeg_inputs
 from geneval.gate import Gate, read_gates
 from geneval.ledger import Ledger
 from geneval.measure import Measuring
 from geneval.metric import all_metrics
-from geneval.plan import Plan, SetFacts, check_form, chosen_extractors, make_plan
+from geneval.plan import Plan, SetFacts, check_form, make_plan
 from geneval.result import Document, Result, SetNote, Subject, SuiteNote, write_result
 from geneval.rundir import (
     Writer,
@@ -39,7 +40,7 @@ from geneval.rundir import (
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint, image_content
 from geneval.samples.statistics import KnownMoments
 from geneval.source import versions
-from geneval.suite import ExtractorChoice, Suite
+from geneval.suite import Suite
 from geneval.value import Role
 from geneval.verdict import Judgement, judge, load_baselines, write_judgement
 
@@ -97,12 +98,12 @@ def prepare(
     A `subject` without a digest gets the fingerprint of its samples. `fetch` brings the weights of
     an extractor that the plan wants and that are not there; without it they stay away.
     """
-    _require_used_weights(suite)
+    require_used_weights(suite)
     wanted, limited = _asked(suite), {}
     for role in (role for role in Role if role in sets):
         bounds = [n for n in (wanted[role], limit) if n is not None]
         limited[role] = Subset.lowest(sets[role], min(bounds)) if bounds else sets[role]
-    extractors, unbuilt = _built(suite, device)
+    extractors, unbuilt = built(suite, device)
     grouped = {entry.by for entry in suite.metrics if entry.by}
     known = known or {}
     check_form(suite, Role.REFERENCE in sets, known.get(Role.REFERENCE))
@@ -119,8 +120,8 @@ def prepare(
         facts[Role.GENERATED] = replace(made, unpaired=tuple(sorted(alone)))
     plan = make_plan(suite, facts, extractors, unbuilt)
     if fetch:
-        extractors = _fetched(suite, extractors, plan, device, fetch)
-    _bind(extractors, sets.get(Role.GENERATED))
+        extractors = fetched(suite, extractors, plan, device, fetch)
+    bind(extractors, sets.get(Role.GENERATED))
     return Job(
         suite=suite,
         plan=plan,
@@ -136,85 +137,6 @@ def prepare(
         workers=workers,
         origin=origin or {},
     )
-
-
-def _built(suite: Suite, device: str) -> tuple[dict[str, FeatureExtractor], dict[str, str]]:
-    """The extractors by key, and why those that only optional metrics use cannot be had."""
-    needed = {suite.extractor.key for e in suite.metrics if not (e.own_extractor or e.optional)}
-    needed |= {e.own_extractor.key for e in suite.metrics if e.own_extractor and not e.optional}
-    built, unbuilt = dict[str, FeatureExtractor](), dict[str, str]()
-    for key, choice in chosen_extractors(suite).items():
-        optional = key not in needed and any(e.optional for e in suite.metrics)
-        try:
-            built[key] = built_extractor(suite, choice, device)
-        except UsageError as error:
-            if not optional:
-                raise
-            unbuilt[key] = str(error)
-    return built, unbuilt
-
-
-def _bind(extractors: Mapping[str, FeatureExtractor], samples: SampleSet | None) -> None:
-    """Hand the checkpoint to the probes among the extractors."""
-    for one in extractors.values():
-        if isinstance(samples, GeneratedSet) and hasattr(one, "bind"):
-            one.bind(samples.checkpoint)
-
-
-def absent_weights(job: Job) -> list[str]:
-    """The extractors whose weights the job has yet to fetch."""
-    return sorted(set(_absent(job.suite, job.plan).values()))
-
-
-def _absent(suite: Suite, plan: Plan) -> dict[str, str]:
-    """The weights that are published and not here, by the key of the extractor that needs them."""
-    used = {key for one in plan.passes for key in one.layers}
-    found = {}
-    for key, choice in chosen_extractors(suite).items():
-        name = weights_name(choice.name)
-        needed = key in used and name in PUBLISHED and name not in suite.weights
-        if needed and not present(name):
-            found[key] = name
-    return found
-
-
-def _fetched(
-    suite: Suite,
-    extractors: Mapping[str, FeatureExtractor],
-    plan: Plan,
-    device: str,
-    fetch: Callable[[str], Any],
-) -> dict[str, FeatureExtractor]:
-    """The extractors once the weights that the plan wants are there."""
-    absent = _absent(suite, plan)
-    for name in sorted(set(absent.values())):
-        fetch(name)
-    choices = chosen_extractors(suite)
-    return {
-        key: built_extractor(suite, choices[key], device) if key in absent else one
-        for key, one in extractors.items()
-    }
-
-
-def built_extractor(suite: Suite, choice: ExtractorChoice, device: str) -> FeatureExtractor:
-    """The extractor of a choice; errors name the place where it was chosen."""
-    named = weights_name(choice.name)
-    weights = Path(suite.weights[named]) if named in suite.weights else None
-    try:
-        return build_extractor(choice.name, choice.options, device, weights)
-    except UsageError as error:
-        users = [e.key for e in suite.metrics if e.extractor and e.extractor.key == choice.key]
-        own = choice.key == suite.extractor.key or not users
-        where = suite.at("extractor") if own else suite.at("metrics", users[0], "extractor")
-        raise UsageError(f"{where}{error}") from None
-
-
-def _require_used_weights(suite: Suite) -> None:
-    """Refuse weights for an extractor that nothing uses: a slip there would go unnoticed."""
-    used = {weights_name(choice.name) for choice in chosen_extractors(suite).values()}
-    for name in suite.weights:
-        if name not in used:
-            raise UsageError(f"{suite.at('weights', name)}{unknown('extractor', name, used)}")
 
 
 def _asked(suite: Suite) -> dict[Role, int | None]:

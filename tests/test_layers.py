@@ -38,6 +38,7 @@ LAYERS = [
     ["geneval.suite_file", "geneval.suite", "geneval.plan", "geneval.suites"],
     ["geneval.difference", "geneval.compare", "geneval.gate", "geneval.verdict"],
     [
+        "geneval.equip",
         "geneval.floor",
         "geneval.measure",
         "geneval.rundir",

@@ -17,9 +17,12 @@ def text(comparison: Comparison, page: Path) -> str:
     lines = [printable(finding) for finding in comparison.findings]
     rows = [("value", *names)]
     rows += [(row.address, *(_cell(cell) for cell in row.cells)) for row in comparison.rows]
+    if not lines and comparison.problems:
+        lines = ["no value can be told apart; the reasons stand below"]
     lines += ["", *columns(rows, "  "), ""]
-    lines.append("#: rank, shared where not told apart")
-    lines.append(f"better or worse than {printable(names[comparison.against])}")
+    if any(cell.rank for row in comparison.rows for cell in row.cells):
+        lines.append("#: rank, shared where not told apart")
+        lines.append(f"better or worse than {printable(names[comparison.against])}")
     lines += [f"  cannot compare: {printable(problem)}" for problem in comparison.problems]
     lines += [printable(note) for note in comparison.notes]
     lines.append(f"report: {page}")

@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 
 def plan(job: Job) -> dict[str, Any]:
     """Passes with expected seconds and bytes, metrics, what is skipped, gates, downloads."""
+    from geneval.equip import absent_weights
     from geneval.extractors.weights import PUBLISHED
-    from geneval.run import absent_weights, works_of
+    from geneval.run import works_of
 
+    absent = sorted(set(absent_weights(job.suite, job.plan).values()))
     return {
         "subject": job.subject.name,
         "suite": job.suite.name,
@@ -29,7 +31,7 @@ def plan(job: Job) -> dict[str, Any]:
         ],
         "skipped": dict(job.plan.skipped),
         "gates": [gate.text for gate in job.gates],
-        "downloads": [{"weights": n, "url": PUBLISHED[n].url} for n in absent_weights(job)],
+        "downloads": [{"weights": n, "url": PUBLISHED[n].url} for n in absent],
     }
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 from collections.abc import Callable
 from pathlib import Path
@@ -176,3 +177,20 @@ def test_suite_name_of_a_stranger_is_no_path(
         command("compare", *runs)
     written = set(tmp_path.rglob("comparison.json"))
     assert all(path.is_relative_to(work / "runs") for path in written), written
+
+
+def test_values_of_two_resize_rules_are_not_compared(
+    command: Command, digit_files: tuple[Path, Path]
+) -> None:
+    """The rule by which images become a network's input must be one: it is named, exit code 3."""
+    train, held_out = digit_files
+    runs = []
+    for side in (4, 8):
+        settings = ("--set", f"extractor={{name: pixels, side: {side}}}", "--set", "floor=false")
+        told = command(
+            "run", "fid", "--samples", held_out, "--reference", train, *settings, "--json"
+        )
+        runs.append(json.loads(told.stdout)["runs"][0]["directory"])
+    told = command("compare", *runs)
+    assert told.returncode == 3
+    assert re.search(r"resize area(4 ≠ area8|8 ≠ area4)", told.stdout)

@@ -197,8 +197,9 @@ def test_lpips_is_torchmetrics_with_the_same_backbone(
 
 
 def test_lpips_is_the_authors_package(twin: tuple[Net, Lpips], twins: dict[str, Path]) -> None:
-    """The package `lpips`, where it is installed: images as it prepares them, in −1..1."""
-    lpips = pytest.importorskip("lpips")
+    """The package `lpips`: images as it prepares them, in −1..1."""
+    import lpips
+
     net, built = twin
     peer = lpips.LPIPS(net=net, pnet_rand=True, verbose=False)
     state = torch.load(twins[net])

@@ -11,7 +11,7 @@ from typing import Any
 
 from geneval.reports.charts import chart_of
 from geneval.result import MEDIA, MEDIA_INDEX, MetricResult, Result
-from geneval.value import TARGETS, Role, Value, shown
+from geneval.value import TARGETS, Floor, Role, Value, shown
 from geneval.verdict import Judgement, Verdict, load_judgement
 
 GLYPHS = {"PASS": "✓", "FAIL": "✗", "WARN": "!", "INCONCLUSIVE": "?", "ERROR": "⚠"}
@@ -55,6 +55,7 @@ class ValueView:
     signature: str
     sort: float | None
     floor: str
+    floor_lines: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,16 @@ def value_view(value: Value) -> ValueView:
         signature=value.signature.line(),
         sort=value.number,
         floor=str(value.floor) if value.floor else "",
+        floor_lines=_floor_lines(value.floor),
     )
+
+
+def _floor_lines(floor: Floor | None) -> tuple[str, ...]:
+    """A floor in as little width as a table has for it."""
+    if floor is None or floor.number is None:
+        return () if floor is None else ("none",)
+    jpeg = () if floor.jpeg is None else (f"JPEG 50: {shown(floor.jpeg)}",)
+    return (f"{shown(floor.number)} (n {floor.n:,})", *jpeg)
 
 
 def _metric(measured: MetricResult, files: RunFiles) -> MetricView:

@@ -355,3 +355,30 @@ def test_rendering_is_reproducible(step_runs: dict[str, Path]) -> None:
     """The same run directory gives the same bytes."""
     first, second = (pages.render_run(run_view(step_runs["collapsed"])) for _ in range(2))
     assert first == second == (step_runs["collapsed"] / "report.html").read_text()
+
+
+def test_the_floor_stands_in_table_and_card(
+    texts: Texts, parsed: Parsed, step_runs: dict[str, Path]
+) -> None:
+    """Each value with a floor shows it with its count and JPEG mark, or that there is none."""
+    page = parsed(texts["run"])
+    (section,) = page.all("section", id="values")
+    rows = {row.all("td")[0].text: row.all("td")[5].text for row in section.all("tr")[1:]}
+    found = list(Result.load(step_runs["collapsed"]).values())
+    assert any(value.floor for value in found)
+    for value in found:
+        told = rows[value.address]
+        (card,) = [
+            one
+            for one in page.all("div", class_="number")
+            if one.attributes["id"] == f"value-{value.address}"
+        ]
+        if value.floor is None:
+            assert told == ""
+        elif value.floor.number is None:
+            assert told == "none"
+            assert value.floor.problem in card.text
+        else:
+            assert f"{shown(value.floor.number)} (n {value.floor.n})" in told
+            assert f"JPEG 50: {shown(value.floor.jpeg or 0.0)}" in told
+            assert str(value.floor) in card.text

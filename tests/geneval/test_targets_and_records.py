@@ -222,3 +222,28 @@ def test_absent_weights_skip_optional_metrics(
     path.write_text(needed)
     with pytest.raises(UsageError, match="weights of clip-vit-b-32 not found"):
         open_job(load_suite(str(path)), ledger, samples=sides[0], reference=sides[0])
+
+
+def test_training_images_stay_hidden_among_records(
+    tmp_path: Path, ledger: Ledger, rng: np.random.Generator
+) -> None:
+    """A record of two images is known by its own one: no thumbnail of a training image is kept."""
+    for folder in ("train", "made"):
+        (tmp_path / folder).mkdir()
+        for i in range(N):
+            pixels = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / folder / f"{i:02d}.png")
+    path = tmp_path / "reference.jsonl"
+    lines = [{"image": f"train/{i:02d}.png", "source_image": f"made/{i:02d}.png"} for i in range(N)]
+    path.write_text("\n".join(map(json.dumps, lines)))
+    suite = load_suite("fid", ["extractor=pixels"])
+    sets = {"samples": tmp_path / "made", "reference": path}
+    shown = execute(open_job(suite, ledger, **sets), tmp_path / "a").directory
+    hidden = execute(open_job(suite, ledger, **sets, train=tmp_path / "train"), tmp_path / "b")
+    assert shown is not None
+    assert hidden.directory is not None
+    roles = [
+        {one["role"] for one in json.loads((run / "media" / "index.json").read_text())}
+        for run in (shown, hidden.directory)
+    ]
+    assert roles == [{"generated", "reference"}, {"generated"}]

@@ -8,8 +8,9 @@ sample id; both marks come from the ledger, so a second checkpoint costs nothing
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 from geneval.engine.extract import TARGET, PassWork
@@ -21,10 +22,11 @@ from geneval.metric import Undefined
 from geneval.perturb.perturbed import Perturbed
 from geneval.plan import Measurement, Plan
 from geneval.resample import shuffled
-from geneval.samples.sampleset import Subset
+from geneval.samples.sampleset import Subset, rows_of
 from geneval.value import Estimate, Floor, Ids, Role
 
 QUALITY = 50  # of the JPEG
+STREAM = "floor"  # whose order the draws follow
 _KINDS = {"features", "logits", "neighbours"}
 
 # From a measurement, a name for what is measured, and its inputs by parameter, to the estimates.
@@ -43,16 +45,16 @@ class Floors:
         """The floor of each output at n generated samples within a scope, where there is one."""
         if not has_floor(measurement):
             return {}
-        good = self.inputs.good(Role.REFERENCE)
         within = scope.ids.get(Role.REFERENCE)
-        first, second = draws(tuple(i for i in good if within is None or i in within), n)
+        ids = self._order if within is None else within & self._order.keys()
+        first, second = draws(sorted(ids, key=self._order.__getitem__), n)
         least = measurement.entry.spec.min_n
         if len(first) < least:
             told = f"two draws of {len(first)} are what the reference gives, {least} are needed"
             return {output: Floor(len(first), problem=told) for output in measurement.outputs}
         plain = self._scored(measurement, scope, (self.inputs, Role.REFERENCE), first, second)
         jpeg: dict[str, Estimate] = {}
-        if self.jpegs is not None and set(first) <= set(self.jpegs.good(Role.GENERATED)):
+        if self.jpegs is not None and self._as_jpeg.issuperset(first):
             jpeg = self._scored(measurement, scope, (self.jpegs, Role.GENERATED), first, second)
         return {
             output: Floor(
@@ -63,6 +65,16 @@ class Floors:
             )
             for output, one in plain.items()
         }
+
+    @cached_property
+    def _order(self) -> dict[str, int]:
+        """The place of every readable reference sample in the order of the draws."""
+        return rows_of(shuffled(self.inputs.good(Role.REFERENCE), STREAM))
+
+    @cached_property
+    def _as_jpeg(self) -> frozenset[str]:
+        """The samples that are there as JPEG."""
+        return frozenset(self.jpegs.good(Role.GENERATED) if self.jpegs else ())
 
     def _scored(
         self,
@@ -99,11 +111,10 @@ class Floors:
         return {estimate.output: estimate for estimate in estimates}
 
 
-def draws(ids: Ids, n: int) -> tuple[Ids, Ids]:
-    """Two disjoint draws of min(n, ⌊m/2⌋) of m ids; a smaller first draw is part of a larger."""
-    order = shuffled(ids, "floor")
-    size = min(n, len(ids) // 2)
-    return order[:size], order[len(ids) - size :]
+def draws(order: Sequence[str], n: int) -> tuple[Ids, Ids]:
+    """Two disjoint draws of min(n, ⌊m/2⌋) of m shuffled ids; smaller first draws are nested."""
+    size = min(n, len(order) // 2)
+    return tuple(order[:size]), tuple(order[len(order) - size :])
 
 
 def has_floor(measurement: Measurement) -> bool:
@@ -136,7 +147,7 @@ def jpeg_inputs(
                 name = need.extractor or measurement.extractor
                 layer = layer_of(reference.extractors[name], need.layer or "")
                 layers.setdefault(name, set()).update([layer] if layer else [])
-    first, _ = draws(inputs.good(Role.REFERENCE), most)
+    first, _ = draws(shuffled(inputs.good(Role.REFERENCE), STREAM), most)
     if not layers or not first:
         return None
     samples = Perturbed(

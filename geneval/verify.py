@@ -11,14 +11,13 @@ import datetime
 import hashlib
 import json
 import math
-import urllib.request
 import uuid
 from dataclasses import dataclass
-from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
 from geneval import __version__
+from geneval.download import BLOCK, blocks_of
 from geneval.engine.progress import Progress, stage
 from geneval.errors import ExitCode, UsageError
 from geneval.evaluator import open_job
@@ -28,8 +27,6 @@ from geneval.published import Claim, DataFile, Publication, Status
 from geneval.result import Result
 from geneval.run import execute
 from geneval.suite import load_suite
-
-_BLOCK = 1 << 20
 
 
 @dataclass(frozen=True)
@@ -137,15 +134,17 @@ def _fetch(file: DataFile, path: Path, progress: Progress) -> None:
     partial = path.with_name(f"{path.name}.partial.{uuid.uuid4().hex}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with urllib.request.urlopen(file.url, timeout=60) as answer:  # noqa: S310 (from the table)
-            length = int(answer.headers.get("Content-Length") or 0)
-            with stage(progress, f"fetching {file.name}, MiB", math.ceil(length / _BLOCK)):
-                size = _copy(answer, partial, progress)
-        if length and size != length:
-            raise OSError(f"{size:,} of {length:,} bytes arrived")
+        length, blocks = blocks_of(file.url)
+        with (
+            stage(progress, f"fetching {file.name}, MiB", math.ceil(length / BLOCK)),
+            partial.open("wb") as to,
+        ):
+            for block in blocks:
+                to.write(block)
+                progress.advance(1)
         _require_published(file, partial, "nothing was kept")
         partial.replace(path)
-    except (OSError, HTTPException) as error:
+    except OSError as error:
         raise UsageError(
             f"{file.name} cannot be fetched from {file.url}: {error}; run again, or put the file "
             f"into {path.parent}"
@@ -153,16 +152,6 @@ def _fetch(file: DataFile, path: Path, progress: Progress) -> None:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-
-
-def _copy(answer: Any, partial: Path, progress: Progress) -> int:
-    """Write what arrives; how many bytes that were."""
-    size = 0
-    with partial.open("wb") as to:
-        while block := answer.read(_BLOCK):
-            size += to.write(block)
-            progress.advance(1)
-    return size
 
 
 def _require_published(file: DataFile, path: Path, remedy: str) -> None:

@@ -29,6 +29,7 @@ LAYERS = [
         "geneval.source",
         "geneval.sweeps",
         "geneval.bibliography",
+        "geneval.download",
         "geneval.strict_yaml",
     ],
     ["geneval.metric", "geneval.metrics"],

@@ -89,6 +89,10 @@ class PassWork:
         """The fields that a layer is made of."""
         return self.extractors[name].layers[layer].reads
 
+    def is_aimed(self, place: tuple[str, str]) -> bool:
+        """Whether a layer compares samples with targets, so that a bad target is a bad sample."""
+        return place not in _OWN and TARGET in self.reads(*place)
+
     @property
     def rate_name(self) -> str:
         """What the speed of this pass depends on, as a name to remember it by."""
@@ -153,13 +157,14 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
     ids, keys = work.shards[shard], work.keys(shard)
     absent = {place: key for place, key in keys.items() if again or not work.ledger.has(key)}
     if not absent:
-        stored = [work.ledger.read(key) for key in keys.values()]
+        kinds = {work.is_aimed(place): key for place, key in keys.items()}
+        stored = [work.ledger.read(kinds[kind]) for kind in sorted(kinds)]
         if None not in stored:
             bad_ones = [one.facts["bad"] for one in stored if one is not None]
             known = {row: reason for each in reversed(bad_ones) for row, reason in each.items()}
             return ShardReport(len(ids), True, _named(known, ids))
         absent = keys
-    aimed = {place for place in absent if place not in _OWN and TARGET in work.reads(*place)}
+    aimed = {place for place in absent if work.is_aimed(place)}
     rows: dict[tuple[str, str], list[tuple[int, Any]]] = {place: [] for place in absent}
     bad, missed = dict[str, str](), dict[str, str]()
     position = {sample: i for i, sample in enumerate(ids)}

@@ -8,16 +8,15 @@ published address, from which a run fetches them into the cache, checked by SHA-
 from __future__ import annotations
 
 import contextlib
-import http.client
 import os
 import re
 import shutil
-import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from geneval.download import blocks_of
 from geneval.errors import UsageError, unknown
 from geneval.ledger import default_root, file_digest
 from geneval.signature import Digest
@@ -162,10 +161,10 @@ def pull(name: str) -> Path:
         )
     with _kept(name, known.suffix) as (partial, target):
         try:
-            answer = urllib.request.urlopen(known.url, timeout=60)  # noqa: S310 (from the table)
-            with answer, partial.open("wb") as to:
-                shutil.copyfileobj(answer, to)
-        except (OSError, http.client.HTTPException) as error:
+            _, blocks = blocks_of(known.url)
+            with partial.open("wb") as to:
+                to.writelines(blocks)
+        except OSError as error:
             raise UsageError(
                 f"weights of {name} cannot be fetched from {known.url}: {error}; fetch the file on "
                 f"another machine and run `geneval weights add {name} PATH`"

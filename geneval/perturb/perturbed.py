@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from geneval.samples.sampleset import Batch, FieldType, SampleSet
+from geneval.samples.sampleset import Batch, SampleSet, Wrapped
 from geneval.signature import Digest, digest
 from geneval.source import source_of
 from geneval.value import Ids
@@ -29,13 +28,13 @@ def jpeg(image: Pixels, quality: int) -> Pixels:
 PERTURBATIONS: Mapping[str, Callable[..., Pixels]] = {"jpeg": jpeg}
 
 
-@dataclass(frozen=True)
-class Perturbed:
+class Perturbed(Wrapped):
     """`base` with every image put through a perturbation by name, with its parameters."""
 
-    base: SampleSet
-    perturbation: str
-    parameters: Mapping[str, Any]
+    def __init__(self, base: SampleSet, perturbation: str, parameters: Mapping[str, Any]) -> None:
+        super().__init__(base)
+        self.perturbation = perturbation
+        self.parameters = parameters
 
     @property
     def name(self) -> str:
@@ -43,44 +42,11 @@ class Perturbed:
         told = ", ".join(f"{name} {value}" for name, value in self.parameters.items())
         return f"{self.base.name} after {self.perturbation} ({told})"
 
-    @property
-    def ids(self) -> Ids:
-        """Those of the base."""
-        return self.base.ids
-
-    @property
-    def fields(self) -> Mapping[str, FieldType]:
-        """Those of the base."""
-        return self.base.fields
-
-    @property
-    def conventions(self) -> Mapping[str, str]:
-        """Those of the base."""
-        return self.base.conventions
-
-    @property
-    def requested_labels(self) -> bool:
-        """As in the base."""
-        return self.base.requested_labels
-
-    @property
-    def notes(self) -> tuple[str, ...]:
-        """Those of the base."""
-        return self.base.notes
-
     def content(self) -> Sequence[Digest]:
         """What each image was, and what was done to it by which code."""
         done = {"perturbation": self.perturbation, "parameters": dict(self.parameters)}
         code = source_of(PERTURBATIONS[self.perturbation])
         return [digest({"of": one, "code": code, **done}) for one in self.base.content()]
-
-    def locate(self, sample: str) -> str:
-        """As in the base."""
-        return self.base.locate(sample)
-
-    def column(self, name: str) -> Sequence[Any]:
-        """As in the base."""
-        return self.base.column(name)
 
     def read(self, ids: Ids) -> Batch:
         """The samples of the base with their images perturbed."""

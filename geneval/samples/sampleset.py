@@ -116,26 +116,21 @@ def image_content(samples: SampleSet, field: str = "image") -> Sequence[Digest]:
     return [whole[row] for row in samples.rows] if isinstance(samples, Subset) else whole
 
 
-class Subset:
-    """The samples of `base` with the given ids."""
+class Wrapped:
+    """A sample set made of another one, the same in everything that a subclass does not change."""
 
-    def __init__(self, base: SampleSet, ids: Ids) -> None:
+    def __init__(self, base: SampleSet) -> None:
         self.base = base
-        self.ids = ids
-        row = rows_of(base.ids)
-        self.rows = [row[sample] for sample in ids]
-
-    @classmethod
-    def lowest(cls, base: SampleSet, n: int) -> SampleSet:
-        """The n samples with the lowest hashed ids, or the base itself if it has no more."""
-        if n >= len(base.ids):
-            return base
-        return cls(base, tuple(base.ids[row] for row in lowest_hashed(base.ids, n)))
 
     @property
     def name(self) -> str:
         """Name of the base."""
         return self.base.name
+
+    @property
+    def ids(self) -> Ids:
+        """Ids of the base."""
+        return self.base.ids
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
@@ -158,19 +153,49 @@ class Subset:
         return self.base.notes
 
     def content(self) -> Sequence[Digest]:
-        """Digests of the chosen samples."""
-        whole = self.base.content()
-        return [whole[row] for row in self.rows]
+        """Digests of the base."""
+        return self.base.content()
 
     def locate(self, sample: str) -> str:
         """As in the base."""
         return self.base.locate(sample)
 
     def column(self, name: str) -> Sequence[Any]:
-        """The field for the chosen samples."""
-        whole = self.base.column(name)
-        return [whole[row] for row in self.rows]
+        """As in the base."""
+        return self.base.column(name)
 
     def read(self, ids: Ids) -> Batch:
         """Samples of the base."""
         return self.base.read(ids)
+
+
+class Subset(Wrapped):
+    """The samples of `base` with the given ids."""
+
+    def __init__(self, base: SampleSet, ids: Ids) -> None:
+        super().__init__(base)
+        self._ids = ids
+        row = rows_of(base.ids)
+        self.rows = [row[sample] for sample in ids]
+
+    @classmethod
+    def lowest(cls, base: SampleSet, n: int) -> SampleSet:
+        """The n samples with the lowest hashed ids, or the base itself if it has no more."""
+        if n >= len(base.ids):
+            return base
+        return cls(base, tuple(base.ids[row] for row in lowest_hashed(base.ids, n)))
+
+    @property
+    def ids(self) -> Ids:
+        """The chosen ids."""
+        return self._ids
+
+    def content(self) -> Sequence[Digest]:
+        """Digests of the chosen samples."""
+        whole = self.base.content()
+        return [whole[row] for row in self.rows]
+
+    def column(self, name: str) -> Sequence[Any]:
+        """The field for the chosen samples."""
+        whole = self.base.column(name)
+        return [whole[row] for row in self.rows]

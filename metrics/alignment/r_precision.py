@@ -18,23 +18,17 @@ Paper: Xu et al. 2018, arXiv:1711.10485 (AttnGAN, R = 1), with CLIP as the encod
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from geneval.data import Features, Fields
 from geneval.metric import Undefined, features, fields, metric
-from geneval.metrics.alignment.clip_score import example as pairs
+from geneval.metrics.alignment.clip_score import example
 from geneval.metrics.fidelity.cmmd import unit_length
 from geneval.options import AtLeast
 from geneval.resample import Context, clustered_error, wilson
 from geneval.value import Estimate, Evidence, OutputSpec, Role
-
-
-def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
-    """Images near their prompts; damage turns the images to other directions."""
-    return pairs(rng, damage)
 
 
 @metric(

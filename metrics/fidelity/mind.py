@@ -27,27 +27,17 @@ Paper: Berthet et al. 2026, arXiv:2605.06797. Agrees with the formula written ou
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Annotated
 
 import numpy as np
 
 from geneval.data import Features
 from geneval.metric import Undefined, features, metric
+from geneval.metrics.fidelity.fid import example
 from geneval.options import AtLeast
 from geneval.resample import Context, standard_error
 from geneval.sweeps import sliced_draws, sliced_parts
 from geneval.value import Estimate, Evidence, OutputSpec, Role
-
-
-def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
-    """Two Gaussian clouds; damage moves and widens the generated one."""
-    ids = tuple(f"{i:04d}" for i in range(300))
-    x, y = rng.normal(size=(2, 300, 8))
-    return {
-        "generated": Features(ids, x * (1 + damage) + 2 * damage),
-        "reference": Features(ids, y),
-    }
 
 
 @metric(

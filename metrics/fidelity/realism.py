@@ -23,15 +23,15 @@ Paper: Kynkäänniemi et al. 2019, arXiv:1904.06991, eq. 3. Agrees with the form
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable
+from typing import Annotated
 
 import numpy as np
 
 from geneval.data import Features, Neighbours
 from geneval.linalg import Floats, Ints
 from geneval.metric import Undefined, features, metric, neighbours
-from geneval.metrics.fidelity.density_coverage import example as clouds
+from geneval.metrics.fidelity.density_coverage import example
 from geneval.options import AtLeast
 from geneval.resample import Context, proportion_interval, standard_error
 from geneval.sweeps import Ratios, ball_ratios
@@ -39,11 +39,6 @@ from geneval.value import Estimate, Evidence, Gallery, OutputSpec, Role
 
 CAP = 2.0  # the most that one sample counts in the mean
 SHOWN = 24  # samples in each gallery
-
-
-def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
-    """Two Gaussian clouds; damage moves the generated one away."""
-    return clouds(rng, damage)
 
 
 @metric(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import urllib.request
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
@@ -120,3 +121,21 @@ def test_a_cache_that_cannot_be_written(
         told = command("weights", *words)
         assert told.returncode == 2
         assert "cannot be written" in told.stderr
+
+
+def test_a_download_that_breaks_off_is_not_kept(
+    command: Command, stand_in: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Fewer bytes than announced are an error with both counts, and nothing stays behind."""
+    whole = urllib.request.urlopen
+
+    def short(url: str, timeout: float) -> object:
+        answer = whole(url, timeout=timeout)
+        answer.headers.replace_header("Content-Length", "1000")
+        return answer
+
+    monkeypatch.setattr(urllib.request, "urlopen", short)
+    told = command("weights", "pull", NAME)
+    assert told.returncode == 2
+    assert "7 of 1,000 bytes arrived" in told.stderr
+    assert not [path for path in cache.rglob("*") if path.is_file()]

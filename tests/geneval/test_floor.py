@@ -15,13 +15,13 @@ from geneval.data import Features
 from geneval.evaluator import open_job
 from geneval.examples.digits.data import Split
 from geneval.extractors.digits import digits as digits_extractor
-from geneval.floor import draws
+from geneval.floor import STREAM, draws
 from geneval.ledger import Ledger
 from geneval.metrics.fidelity.fid import fid
 from geneval.metrics.fidelity.precision_recall import precision_recall
 from geneval.perturb.perturbed import Perturbed, jpeg
 from geneval.reports.markdown import write_markdown
-from geneval.resample import Context
+from geneval.resample import Context, shuffled
 from geneval.run import Outcome, execute
 from geneval.samples.arrays import ArraySet
 from geneval.samples.sampleset import Batch
@@ -56,11 +56,11 @@ def test_draws_are_disjoint_and_of_one_size() -> None:
     """min(n, ⌊m/2⌋) ids a side in an order of the hash, smaller first draws within larger."""
     ids = tuple(f"{i:03d}" for i in range(101))
     for n, size in ((10, 10), (50, 50), (51, 50), (500, 50), (0, 0)):
-        first, second = draws(ids, n)
+        first, second = draws(shuffled(ids, STREAM), n)
         assert (len(first), len(second)) == (size, size)
         assert not set(first) & set(second)
-        assert set(first) <= set(draws(ids, 50)[0])
-    first, _ = draws(ids, 30)
+        assert set(first) <= set(draws(shuffled(ids, STREAM), 50)[0])
+    first, _ = draws(shuffled(ids, STREAM), 30)
     assert first != tuple(sorted(first))
 
 
@@ -69,7 +69,7 @@ def test_the_floor_is_the_metric_on_two_draws(digits: tuple[Split, Split], ledge
     found = run("fid,precision_recall", digits, ledger).result
     ids = tuple(f"{i:06d}" for i in range(len(digits[0].images)))
     sides = []
-    for drawn in draws(ids, N):
+    for drawn in draws(shuffled(ids, STREAM), N):
         rows = np.array(sorted(int(i) for i in drawn))
         sides.append(features(rgb(digits[0])[rows], tuple(sorted(drawn))))
     expected = fid(*sides, Context())
@@ -93,7 +93,7 @@ def test_the_second_mark_is_the_draw_as_jpeg(digits: tuple[Split, Split], ledger
     found = run("fid", digits, ledger).result["fid"].floor
     ids = tuple(f"{i:06d}" for i in range(len(digits[0].images)))
     sides = []
-    for number, drawn in enumerate(draws(ids, N)):
+    for number, drawn in enumerate(draws(shuffled(ids, STREAM), N)):
         images = rgb(digits[0])[np.array(sorted(int(i) for i in drawn))]
         if number == 0:
             images = np.stack([saved(image) for image in images])

@@ -36,6 +36,9 @@ def built(suite: Suite, device: str) -> tuple[dict[str, FeatureExtractor], dict[
             if not optional:
                 raise
             unbuilt[key] = str(error)
+    if suite.precision not in {"fp32", *(one.identity.get("prec") for one in found.values())}:
+        where, names = suite.at("precision"), ", ".join(found)
+        raise UsageError(f"{where}precision {suite.precision}: {names} runs in fp32 only")
     return found, unbuilt
 
 
@@ -44,7 +47,7 @@ def built_extractor(suite: Suite, choice: ExtractorChoice, device: str) -> Featu
     named = weights_name(choice.name)
     weights = Path(suite.weights[named]) if named in suite.weights else None
     try:
-        return build_extractor(choice.name, choice.options, device, weights)
+        return build_extractor(choice.name, choice.options, device, weights, suite.precision)
     except UsageError as error:
         users = [e.key for e in suite.metrics if e.extractor and e.extractor.key == choice.key]
         own = choice.key == suite.extractor.key or not users

@@ -11,6 +11,7 @@ from typing import Any
 from geneval.checkpoint import GeneratedSet, load_checkpoint, step_of
 from geneval.engine.progress import Progress
 from geneval.errors import UsageError
+from geneval.extractors.runtime import Running
 from geneval.extractors.weights import pull
 from geneval.ledger import Ledger, default_root
 from geneval.reports.write import RUN_WRITERS
@@ -200,7 +201,7 @@ def _generated(
         raise UsageError(
             f"checkpoint {path}: give --adapter NAME (a registered one or module:function)"
         )
-    one = load_checkpoint(path, adapter, device, how.repeats, allow_pt)
+    one = load_checkpoint(path, adapter, Running.on(device).device, how.repeats, allow_pt)
     column = suite.samples.fields.get("prompt", "prompt")
     prompts = read_prompts(Path(how.prompts), column) if how.prompts else None
     inputs = one.inputs(how.n, suite.seed if how.seed is None else how.seed, prompts)

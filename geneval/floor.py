@@ -15,8 +15,8 @@ from typing import Any
 
 from geneval.engine.extract import TARGET, PassWork
 from geneval.engine.inputs import Inputs, Scope
-from geneval.engine.local import run_pass
-from geneval.engine.progress import Progress, stage
+from geneval.engine.passes import PassReport, extract_all
+from geneval.engine.progress import Progress
 from geneval.extractors.extractor import layer_of
 from geneval.metric import Undefined
 from geneval.perturb.perturbed import Perturbed
@@ -132,8 +132,8 @@ def has_floor(measurement: Measurement) -> bool:
 
 
 def jpeg_inputs(
-    plan: Plan, inputs: Inputs, reference: PassWork, progress: Progress
-) -> Inputs | None:
+    plan: Plan, inputs: Inputs, reference: PassWork, progress: Progress, workers: int = 0
+) -> tuple[Inputs | None, PassReport]:
     """The first draw of the reference as JPEG, extracted as the suite's measurements need it."""
     made = len(inputs.good(Role.GENERATED))
     layers: dict[str, set[str]] = {}
@@ -149,7 +149,7 @@ def jpeg_inputs(
                 layers.setdefault(name, set()).update([layer] if layer else [])
     first, _ = draws(shuffled(inputs.good(Role.REFERENCE), STREAM), most)
     if not layers or not first:
-        return None
+        return None, PassReport()
     samples = Perturbed(
         Subset(reference.samples, tuple(sorted(first))), "jpeg", {"quality": QUALITY}
     )
@@ -158,7 +158,5 @@ def jpeg_inputs(
         samples=samples,
         layers={name: tuple(sorted(found)) for name, found in layers.items()},
     )
-    with stage(progress, f"reference as JPEG {QUALITY}", len(first)):
-        for report in run_pass(work):
-            progress.advance(report.samples, report.cached)
-    return Inputs({Role.GENERATED: work}, {})
+    report = extract_all(work, f"reference as JPEG {QUALITY}", progress, workers, skip_bad=True)
+    return Inputs({Role.GENERATED: work}, {}), report

@@ -30,8 +30,8 @@ Ints = NDArray[np.int64]
 
 @contextmanager
 def on_device(name: str) -> Iterator[None]:
-    """Run the kernels inside the block on `cpu` or `cuda`; `mps` has no float64 and means `cpu`."""
-    token = _device.set("cpu" if name == "mps" else name)
+    """Run the kernels inside the block on `cuda`, or else on the CPU: `mps` has no float64."""
+    token = _device.set("cuda" if name == "cuda" else "cpu")
     try:
         yield
     finally:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import platform
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,8 @@ from geneval import linalg
 from geneval.checkpoint import GeneratedSet
 from geneval.engine.extract import TARGET, PassWork
 from geneval.engine.inputs import Inputs
-from geneval.engine.local import run_pass
-from geneval.engine.progress import Progress, Silent, stage
+from geneval.engine.passes import PassReport, extract_all, peak_memory
+from geneval.engine.progress import Progress, Silent
 from geneval.equip import bind, built, fetched, require_used_weights
 from geneval.errors import ExitCode, SampleError, UsageError
 from geneval.extractors.extractor import FeatureExtractor
@@ -160,15 +160,29 @@ def execute(
         require_writable(out)
     started = time.perf_counter()
     works = works_of(job)
-    bad, passes = {}, dict[str, Any]()
-    for one in job.plan.passes:
-        bad[one.role], took = _extract(works[one.role], one.role, job, progress)
-        passes |= {str(one.role): took} if took else {}
+    skip_bad = job.suite.on_bad_sample == "skip"
+    passes = {
+        one.role: extract_all(
+            works[one.role], f"{one.role} samples", progress, job.workers, skip_bad
+        )
+        for one in job.plan.passes
+    }
+    bad = {role: report.bad for role, report in passes.items()}
+    inputs = Inputs(works, job.plan.widest, job.known)
+    for role in job.sets:
+        if not inputs.good(role):
+            raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")
+    jpegs, jpeg_pass = None, PassReport()
+    if job.suite.floor and Role.REFERENCE in works:
+        reference = works[Role.REFERENCE]
+        jpegs, jpeg_pass = jpeg_inputs(job.plan, inputs, reference, progress, job.workers)
     with linalg.on_device(job.device):
-        document, measuring = _measure(job, works, bad, progress)
+        document, measuring = _measure(job, inputs, jpegs, bad, progress)
+    timed = {**{str(role): one for role, one in passes.items()}, "reference as JPEG": jpeg_pass}
     timing = {
         "seconds": time.perf_counter() - started,
-        "passes": passes,
+        "passes": {name: one.timing for name, one in timed.items() if one.samples},
+        "peak_memory": peak_memory(),
         "metrics": measuring.seconds,
         "recalled": sorted(measuring.recalled),
     }
@@ -197,14 +211,20 @@ def execute(
 
 
 def resolve_device(name: str) -> str:
-    """`auto` is cuda where there is one, then mps, then cpu; an absent device is a `UsageError`."""
+    """`auto` is cuda where there is one, then mps, then cpu; an absent device is a `UsageError`.
+
+    `openvino` is the CPU with networks run by OpenVINO, and taken only when it is asked for.
+    """
     import torch
 
     there = {
         "cuda": torch.cuda.is_available(),
         "mps": torch.backends.mps.is_available(),
         "cpu": True,
+        "openvino": find_spec("openvino") is not None,
     }
+    if name == "openvino" and not there[name]:
+        raise UsageError("device openvino is not there: pip install 'geneval[openvino]'")
     if name == "auto":
         return next(device for device, present in there.items() if present)
     if not there.get(name):
@@ -233,48 +253,15 @@ def works_of(job: Job) -> dict[Role, PassWork]:
     }
 
 
-def _extract(
-    work: PassWork, role: Role, job: Job, progress: Progress
-) -> tuple[dict[str, str], dict[str, Any] | None]:
-    """Run one pass; its bad samples, and how long it took, if anything needed it."""
-    started, cached, bad = time.perf_counter(), 0, dict[str, str]()
-    if not (work.layers or work.keep or work.decode):
-        return {}, None
-    with stage(progress, f"{role} samples", len(work.samples.ids)):
-        for report in run_pass(work, job.workers):
-            bad.update(report.bad)
-            if bad and job.suite.on_bad_sample == "fail":
-                more = f" (and {len(bad) - 1} more so far)" if len(bad) > 1 else ""
-                first = next(iter(bad))
-                raise SampleError(
-                    f"{work.samples.locate(first)} {bad[first]}{more}; "
-                    "`on_bad_sample: skip` leaves such samples out"
-                )
-            cached += report.samples if report.cached else 0
-            progress.advance(report.samples, report.cached)
-    seconds = time.perf_counter() - started
-    made = len(work.samples.ids) - cached
-    if made and work.extractors:
-        with contextlib.suppress(UsageError):  # a full disk costs the next estimate, no more
-            job.ledger.note_rate(work.rate_name, made / seconds)
-    return bad, {"samples": len(work.samples.ids), "cached": cached, "seconds": seconds}
-
-
 def _measure(
     job: Job,
-    works: Mapping[Role, PassWork],
+    inputs: Inputs,
+    jpegs: Inputs | None,
     bad: Mapping[Role, Mapping[str, str]],
     progress: Progress,
 ) -> tuple[Document, Measuring]:
     fingerprints = {role: known.fingerprint for role, known in job.known.items()}
     fingerprints |= {role: fingerprint(samples) for role, samples in job.sets.items()}
-    inputs = Inputs(works, job.plan.widest, job.known)
-    for role in job.sets:
-        if not inputs.good(role):
-            raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")
-    jpegs = None
-    if job.suite.floor and Role.REFERENCE in works:
-        jpegs = jpeg_inputs(job.plan, inputs, works[Role.REFERENCE], progress)
     pairs = any(TARGET in measurement.reads for measurement in job.plan.measurements)
     measuring = Measuring(
         job.plan,

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
 
 from geneval import suite_file
 from geneval.errors import UsageError, unknown
+from geneval.extractors.runtime import Precision
 from geneval.metric import MetricSpec, find_metric
 from geneval.options import OptionError
 from geneval.samples.images import Alpha
@@ -124,6 +125,7 @@ class Suite(_Strict):
     reference: SamplesSpec | None = None
     train: SamplesSpec | None = None
     extractor: ExtractorChoice = ExtractorChoice(name="digits")
+    precision: Precision = "fp32"
     weights: dict[str, str] = {}
     on_bad_sample: Literal["fail", "skip"] = "fail"
     keep_samples: Literal["all", "gallery", "none"] = "gallery"

@@ -241,9 +241,8 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
         yield name, str(told.get(name, ""))
     packages = told.get("packages", {})
     yield "packages", ", ".join(f"{name} {found}" for name, found in packages.items() if found)
-    for role, one in document.timing.get("passes", {}).items():
-        cached = f", {one['cached']:,} of them from the ledger" if one["cached"] else ""
-        yield f"pass over {role}", f"{one['samples']:,} samples in {one['seconds']:.2f} s{cached}"
+    for name, one in document.timing.get("passes", {}).items():
+        yield f"pass over {name}", _pass_told(one)
     metrics, recalled = document.timing.get("metrics", {}), document.timing.get("recalled", ())
     told_metrics = [
         f"{key} from the ledger" if key in recalled else f"{key} {seconds:.2f} s"
@@ -251,6 +250,24 @@ def _facts(result: Result) -> Iterator[tuple[str, str]]:
     ]
     yield "metrics", ", ".join(told_metrics)
     yield "whole run", f"{document.timing.get('seconds', 0):.2f} s"
+    held = document.timing.get("peak_memory", {})
+    yield "peak memory", ", ".join(f"{who} {most / 2**30:.2f} GiB" for who, most in held.items())
+
+
+def _pass_told(one: Mapping[str, Any]) -> str:
+    """How long a pass took and where the time went, as far as its result says so."""
+    told = f"{one['samples']:,} samples in {one['seconds']:.2f} s"
+    made = one["samples"] - one["cached"]
+    if one["cached"]:
+        told += f", {one['cached']:,} of them from the ledger"
+    spent = dict(one.get("spent", {}))
+    if not (made and spent and one["seconds"]):
+        return told
+    # Samples are read beside the extractors' work; only waiting for them costs time.
+    reading = spent.pop("reading", 0.0)
+    shares = [f"{what} {seconds:.2f} s" for what, seconds in spent.items()]
+    rate = f"{made / one['seconds']:,.0f} a second"
+    return f"{told} ({rate}): {', '.join(shares)}; reading and decoding {reading:.2f} s beside it"
 
 
 def _media(directory: Path) -> Iterator[dict[str, Any]]:

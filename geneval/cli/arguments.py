@@ -12,7 +12,10 @@ Sets = Annotated[
     typer.Option("--set", help="Override a suite key: metrics.kid.subsets=50; may be repeated."),
 ]
 Out = Annotated[Path, typer.Option(help="Where run directories go.")]
-Device = Annotated[str, typer.Option(help="auto, cpu, cuda or mps.")]
+Device = Annotated[str, typer.Option(help="auto, cpu, cuda, mps or openvino.")]
+Precision = Annotated[
+    str | None, typer.Option(help="Of networks: fp32, or bf16, which stands in every signature.")
+]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
 Workers = Annotated[int, typer.Option(min=0, help="Processes for extraction; 0 is this one.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Hash the data again, trust no manifest.")]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 import traceback
 from typing import NoReturn
@@ -19,6 +20,7 @@ INTERRUPTED = "interrupted; the same command goes on with the samples that were 
 def run_app() -> NoReturn:
     """Run the command line; every error ends as one sentence on stderr and its exit code."""
     arguments = [argument for argument in sys.argv[1:] if argument != DEBUG]
+    logging.getLogger("geneval").addHandler(_Said())
     try:
         code = app(arguments, prog_name="geneval", standalone_mode=False)
         if code == ExitCode.INTERRUPTED:
@@ -35,6 +37,16 @@ def run_app() -> NoReturn:
             _end(told, ExitCode.USAGE)
         _end(f"unexpected {type(error).__name__}: {error} ({DEBUG} shows where)", ExitCode.ERROR)
     sys.exit(code or ExitCode.PASSED)
+
+
+class _Said(logging.Handler):
+    """What the engine warns of on the way, as a line for the person."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Say it once, on stderr."""
+        from geneval.cli.console import say
+
+        say(f"  warning: {record.getMessage()}")
 
 
 def _reader_gone() -> bool:

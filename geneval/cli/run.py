@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from geneval.cli import completion
-from geneval.cli.arguments import Cache, Device, Json, Out, Sets, Verify, Workers
+from geneval.cli.arguments import Cache, Device, Json, Out, Precision, Sets, Verify, Workers
 
 Suite = Annotated[
     str,
@@ -42,6 +42,7 @@ def command(
     ] = None,
     out: Out = Path("runs"),
     device: Device = "auto",
+    precision: Precision = None,
     seed: Annotated[int | None, typer.Option(help="The run's seed.")] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
@@ -64,6 +65,7 @@ def command(
     from geneval.cli.running import Invocation, run_all
 
     overrides = [*(set_ or []), *([] if seed is None else [f"seed={seed}"])]
+    overrides += [] if precision is None else [f"precision={precision}"]
     overrides += [f"samples.fields.{named}" for named in field or []]
     given = {"reference": reference, "train": train, "adapter": adapter, "allow_pt": allow_pt}
     invocation = Invocation(suite, overrides, given, out, device, limit, workers, offline)

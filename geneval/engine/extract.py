@@ -8,8 +8,11 @@ within a shard, so the number of workers changes no batch.
 from __future__ import annotations
 
 import threading
+import time
+from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cached_property
 from itertools import groupby
 from typing import Any
@@ -136,24 +139,37 @@ class PassWork:
         if TARGET in reads:
             found[TARGET] = self.target_content[shard]
         start = shard * SHARD_SAMPLES
-        for field in reads:
-            if self.samples.fields.get(field) in BESIDE:
-                cells = self.samples.column(field)[start : start + SHARD_SAMPLES]
-                found[field] = list(map(str, cells))
+        for name in reads:
+            if self.samples.fields.get(name) in BESIDE:
+                cells = self.samples.column(name)[start : start + SHARD_SAMPLES]
+                found[name] = list(map(str, cells))
         return found
 
 
 @dataclass(frozen=True)
 class ShardReport:
-    """What became of a shard: whether all was there already, and which samples are bad."""
+    """What became of a shard: whether all was there already, and which samples are bad.
+
+    `seconds` says where the time went: `reading` samples, `waiting` for them, in every extractor
+    by name, and `writing`. Reading goes on beside the extractors, so only waiting for it counts.
+    """
 
     samples: int
     cached: bool
     bad: Mapping[str, str]
+    seconds: Mapping[str, float] = field(default_factory=dict, compare=False)
 
 
-def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardReport:
-    """Make sure that every layer of the shard is in the ledger; `again` rewrites what is there."""
+def extract_shard(
+    work: PassWork,
+    shard: int,
+    again: bool = False,
+    seen: Callable[[int], None] = lambda n: None,
+) -> ShardReport:
+    """Make sure that every layer of the shard is in the ledger; `again` rewrites what is there.
+
+    `seen` hears of every batch that is done, by how many samples it had.
+    """
     ids, keys = work.shards[shard], work.keys(shard)
     absent = {place: key for place, key in keys.items() if again or not work.ledger.has(key)}
     if not absent:
@@ -168,19 +184,34 @@ def extract_shard(work: PassWork, shard: int, again: bool = False) -> ShardRepor
     rows: dict[tuple[str, str], list[tuple[int, Any]]] = {place: [] for place in absent}
     bad, missed = dict[str, str](), dict[str, str]()
     position = {sample: i for i, sample in enumerate(ids)}
-    for batch in _read_ahead(work.samples, ids, work.batch_size):
+    seconds = Seconds()
+    for batch in _read_ahead(work.samples, ids, work.batch_size, seconds):
         bad.update({str(position[sample]): reason for sample, reason in batch.bad.items()})
-        _collect(work, batch, absent.keys() - aimed, position, rows)
+        _collect(work, batch, absent.keys() - aimed, position, rows, seconds)
         if aimed:
-            paired = _with_targets(work, batch)
+            with seconds.of("reading"):
+                paired = _with_targets(work, batch)
             missed.update({str(position[sample]): why for sample, why in paired.bad.items()})
-            _collect(work, paired, aimed, position, rows)
+            _collect(work, paired, aimed, position, rows, seconds)
+        seen(len(batch.ids) + len(batch.bad))
     for place, key in absent.items():
         width = 0 if place in (PNG, READABLE) else work.extractors[place[0]].layers[place[1]].width
         ordered = sorted(rows[place], key=lambda row: row[0])
         lost = {**missed, **bad} if place in aimed else bad
-        work.ledger.write(key, _shard(ordered, lost, place, width))
-    return ShardReport(len(ids), False, _named({**missed, **bad}, ids))
+        with seconds.of("writing"):
+            work.ledger.write(key, _shard(ordered, lost, place, width))
+    return ShardReport(len(ids), False, _named({**missed, **bad}, ids), dict(seconds))
+
+
+class Seconds(Counter[str]):
+    """Wall-clock seconds by what they were spent on."""
+
+    @contextmanager
+    def of(self, what: str) -> Iterator[None]:
+        """Add the time of the block."""
+        started = time.perf_counter()
+        yield
+        self[what] += time.perf_counter() - started  # type: ignore[assignment]
 
 
 def _collect(
@@ -189,6 +220,7 @@ def _collect(
     places: Collection[tuple[str, str]],
     position: Mapping[str, int],
     rows: Mapping[tuple[str, str], list[tuple[int, Any]]],
+    seconds: Seconds,
 ) -> None:
     """Add the rows of a batch to those of its layers, by their place in the shard."""
     by_name: dict[str, list[str]] = {}
@@ -197,7 +229,9 @@ def _collect(
     for one in _by_size(batch, work.samples.fields):
         at = [position[sample] for sample in one.ids]
         for name, layers in by_name.items():
-            for layer, made in _extracted(work, name, one, layers).items():
+            with seconds.of(name):
+                found = _extracted(work, name, one, layers)
+            for layer, made in found.items():
                 rows[name, layer].extend(zip(at, made, strict=True))
         for place in _OWN.keys() & set(places):
             images = one.columns["image"]
@@ -263,16 +297,23 @@ def _stored(work: PassWork, shard: int, place: tuple[str, str]) -> Shard:
     return stored
 
 
-def _read_ahead(samples: SampleSet, ids: Ids, size: int) -> Iterator[Batch]:
+def _read_ahead(samples: SampleSet, ids: Ids, size: int, seconds: Seconds) -> Iterator[Batch]:
     """Batches in order, the next one being read while the caller works on this one."""
+
+    def result(reading: _Reading) -> Batch:
+        with seconds.of("waiting"):
+            batch = reading.result()
+        seconds["reading"] += reading.seconds["reading"]
+        return batch
+
     ahead: _Reading | None = None
     for chunk in chunks(ids, size):
-        batch = ahead.result() if ahead else None
+        batch = result(ahead) if ahead else None
         ahead = _Reading(samples, chunk)  # one at a time: a generator need not bear two callers
         if batch is not None:
             yield batch
     if ahead is not None:
-        yield ahead.result()
+        yield result(ahead)
 
 
 class _Reading(threading.Thread):
@@ -281,6 +322,7 @@ class _Reading(threading.Thread):
     def __init__(self, samples: SampleSet, ids: Ids) -> None:
         super().__init__(daemon=True)
         self._samples, self._ids = samples, ids
+        self.seconds = Seconds()
         self._batch: Batch | None = None
         self._error: BaseException | None = None
         self.start()
@@ -288,7 +330,8 @@ class _Reading(threading.Thread):
     def run(self) -> None:
         """Read; whatever is raised is kept for `result`."""
         try:
-            self._batch = self._samples.read(self._ids)
+            with self.seconds.of("reading"):
+                self._batch = self._samples.read(self._ids)
         except BaseException as error:
             self._error = error
 

@@ -7,7 +7,7 @@ engine on a cluster has to do as well.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
 
@@ -16,11 +16,16 @@ from geneval.engine.extract import PassWork, ShardReport, extract_shard
 _work: PassWork | None = None
 
 
-def run_pass(work: PassWork, workers: int = 0) -> Iterator[ShardReport]:
-    """Extract every shard of a pass, here (0 workers) or in so many processes, in shard order."""
+def run_pass(
+    work: PassWork, workers: int = 0, seen: Callable[[int], None] = lambda n: None
+) -> Iterator[ShardReport]:
+    """Extract every shard of a pass, here (0 workers) or in so many processes, in shard order.
+
+    `seen` hears of every batch that is done in this process.
+    """
     shards = range(len(work.shards))
     if workers < 1 or len(work.shards) < 2:
-        yield from (extract_shard(work, shard) for shard in shards)
+        yield from (extract_shard(work, shard, seen=seen) for shard in shards)
         return
     _ = work.content  # known before the pass travels, so that no worker hashes the samples again
     threads = max(1, (os.cpu_count() or 1) // workers)

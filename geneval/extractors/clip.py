@@ -27,6 +27,7 @@ from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.network import Network, NetworkExtractor
 from geneval.extractors.preprocess import Preset, standardised
+from geneval.extractors.runtime import ON_CPU, Running
 from geneval.extractors.torchvision_schemas import declare_schemas
 from geneval.extractors.weights import is_published
 from geneval.ledger import file_digest
@@ -46,9 +47,9 @@ class Clip(NetworkExtractor):
     """Both towers; each layer is made of its own field. `prefix` is put before every text."""
 
     def __init__(
-        self, network: Network, preset: Preset, device: str, weights: Path | None, prefix: str
+        self, network: Network, preset: Preset, running: Running, weights: Path | None, prefix: str
     ) -> None:
-        super().__init__(network, preset, device, weights)
+        super().__init__(network, preset, running, weights)
         self.prefix = prefix
 
     @property
@@ -79,7 +80,7 @@ class Clip(NetworkExtractor):
         parts = []
         with torch.inference_mode():
             for start in range(0, len(different), TEXTS):
-                chunk = tokens(different[start : start + TEXTS]).to(self.device)
+                chunk = tokens(different[start : start + TEXTS]).to(self.running.device)
                 parts.append(net.encode_text(chunk).float().cpu().numpy())  # type: ignore[operator]
         rows: NDArray[np.float32] = np.concatenate(parts)[
             [row[self.prefix + text] for text in texts]
@@ -150,10 +151,10 @@ def _register(name: str, model: str, side: int, width: int) -> None:
         *,
         preset: Preset = "clip",
         prefix: str = "",
-        device: str = "cpu",
+        running: Running = ON_CPU,
         weights: Path | None = None,
     ) -> Clip:
-        return Clip(declared, preset, device, weights, prefix)
+        return Clip(declared, preset, running, weights, prefix)
 
     build.__doc__ = f"OpenAI's CLIP {name[5:]} ({side} px): image and text embeddings ({width})."
     extractor(name)(build)

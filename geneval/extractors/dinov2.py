@@ -21,6 +21,7 @@ from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.network import Network, NetworkExtractor
 from geneval.extractors.preprocess import Preset, imagenet
+from geneval.extractors.runtime import ON_CPU, Running
 from geneval.extractors.torchvision_schemas import declare_schemas
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ def network(model: str) -> torch.nn.Module:
     from torch import nn
 
     vit: nn.Module = timm.create_model(model, img_size=SIDE, num_classes=0)
-    vit.forward = lambda x: {"cls": type(vit).forward(vit, x)}
+    vit.register_forward_hook(lambda module, given, made: {"cls": made})
     return vit
 
 
@@ -77,9 +78,9 @@ def _register(name: str, model: str, width: int) -> None:
     )
 
     def build(
-        *, preset: Preset = "dino", device: str = "cpu", weights: Path | None = None
+        *, preset: Preset = "dino", running: Running = ON_CPU, weights: Path | None = None
     ) -> NetworkExtractor:
-        return NetworkExtractor(declared, preset, device, weights)
+        return NetworkExtractor(declared, preset, running, weights)
 
     build.__doc__ = f"DINOv2 {model.split('_')[1]}, class token ({width}), as in dgm-eval."
     extractor(name)(build)

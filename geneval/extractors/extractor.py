@@ -20,12 +20,14 @@ from numpy.typing import NDArray
 
 from geneval.data import LabelSpace
 from geneval.errors import CheckpointError, GenevalError, UsageError, unknown
+from geneval.extractors.runtime import Precision, Running
 from geneval.options import Option, checked, declared
 from geneval.plugins import load_plugins, named_function
 from geneval.samples.sampleset import Batch
 from geneval.signature import Scalar
 from geneval.source import source_of
 
+PLACED = ("device", "running", "weights")  # options that a suite and the command line set elsewhere
 PLUGINS = "geneval.extractors"  # the group of entry points that add extractors
 LayerRole = str  # features, logits, spatial, text, unlikeness, or what a metric calls for
 
@@ -73,7 +75,7 @@ Builder = Callable[..., FeatureExtractor]
 
 @dataclass(frozen=True)
 class ExtractorSpec:
-    """A registered extractor; `build(device=…, weights=…, **options)` makes one."""
+    """A registered extractor; `build` makes one of its options and what it takes of `PLACED`."""
 
     name: str
     build: Builder
@@ -82,7 +84,7 @@ class ExtractorSpec:
     @property
     def options(self) -> tuple[Option, ...]:
         """The typed options a suite may set."""
-        return tuple(o for o in declared(self.build) if o.name not in ("device", "weights"))
+        return tuple(o for o in declared(self.build) if o.name not in PLACED)
 
     @property
     def documentation(self) -> str:
@@ -146,17 +148,26 @@ def families() -> Mapping[str, str]:
 
 
 def build_extractor(
-    name: str, options: Mapping[str, Any], device: str, weights: Path | None
+    name: str,
+    options: Mapping[str, Any],
+    device: str,
+    weights: Path | None,
+    precision: Precision = "fp32",
 ) -> FeatureExtractor:
-    """The extractor of that name with its options checked; raises `UsageError`."""
+    """The extractor of that name with its options checked; raises `UsageError`.
+
+    A builder takes the torch device it runs on as `device`, or, where it can run in other
+    precisions and by other runtimes, a `Running` as `running`.
+    """
     known = all_extractors()
     if name not in known and ":" not in name:
         raise UsageError(f"{unknown('extractor', name, known)}, or give module:function")
-    reserved = {"device", "weights"} & set(options)
+    reserved = set(PLACED) & set(options)
     if reserved:
         raise UsageError(f"extractor {name}: {reserved.pop()} is set elsewhere, not as an option")
     build = _builder(name)
-    chosen = checked(f"extractor {name}", build, {**options, **_place(build, device, weights)})
+    placed = _placed(build, Running.on(device, precision), weights)
+    chosen = {**checked(f"extractor {name}", build, options), **placed}
     try:
         built = build(**chosen)
     except GenevalError:
@@ -203,10 +214,10 @@ def layer_of(built: FeatureExtractor, role: LayerRole) -> str | None:
     return next((name for name, layer in built.layers.items() if layer.role == role), None)
 
 
-def _place(build: Builder, device: str, weights: Path | None) -> dict[str, Any]:
-    """Device and weights, for the builders that take them."""
+def _placed(build: Builder, running: Running, weights: Path | None) -> dict[str, Any]:
+    """How to run and with which weights, for the builders that take them."""
     takes = {option.name for option in declared(build)}
-    given = {"device": device, "weights": weights}
+    given = {"device": running.device, "running": running, "weights": weights}
     if weights is not None and "weights" not in takes:
         raise UsageError(f"{build.__name__} has no weights to replace by {weights}")
     return {name: value for name, value in given.items() if name in takes}

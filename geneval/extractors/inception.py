@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.network import Network, NetworkExtractor
 from geneval.extractors.preprocess import Preset
+from geneval.extractors.runtime import ON_CPU, Running
 from geneval.extractors.torchvision_schemas import declare_schemas
 
 if TYPE_CHECKING:
@@ -79,6 +80,18 @@ def scaled(pixels: torch.Tensor, preset: Preset) -> torch.Tensor:
     return 2 * (pixels / 255) - 1 if preset == "pytorch" else (pixels - 128) / 128
 
 
+def folded(net: torch.nn.Module) -> None:
+    """Fold every batch norm into the convolution before it."""
+    from torch import nn
+    from torch.nn.utils.fusion import fuse_conv_bn_eval
+    from torch_fidelity.feature_extractor_inceptionv3 import BasicConv2d
+
+    for block in net.modules():
+        if isinstance(block, BasicConv2d):
+            block.conv = fuse_conv_bn_eval(block.conv, block.bn)
+            block.bn = nn.Identity()
+
+
 INCEPTION = Network(
     name="inception-v3",
     side=299,
@@ -89,12 +102,13 @@ INCEPTION = Network(
     },
     build=network,
     scale=scaled,
+    fold=folded,
 )
 
 
 @extractor("inception-v3")
 def inception_v3(
-    *, preset: Preset = "tf1", device: str = "cpu", weights: Path | None = None
+    *, preset: Preset = "tf1", running: Running = ON_CPU, weights: Path | None = None
 ) -> NetworkExtractor:
     """Inception of 2015, on which FID, KID, IS and sFID are defined; presets by resize rule."""
-    return NetworkExtractor(INCEPTION, preset, device, weights)
+    return NetworkExtractor(INCEPTION, preset, running, weights)

@@ -6,6 +6,7 @@ A `Network` declares such an extractor; the torch module it builds maps the prep
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from geneval.checkpoint import load_tensors
 from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer
 from geneval.extractors.preprocess import Preset, resized
+from geneval.extractors.runtime import ON_CPU, Runner, Running
 from geneval.extractors.weights import doubts, find_weights, weights_digest
 from geneval.samples.sampleset import Batch
 from geneval.signature import Digest, Scalar
@@ -27,15 +29,19 @@ if TYPE_CHECKING:
     import torch
 
 _INITIAL = ("normal", "uniform", "trunc_normal", "kaiming", "xavier", "erfinv")
-CHUNK = 32  # images through a network at a time: activations of more would fill the memory
+CHUNK = {"cpu": 32}  # images through a network at a time; more would fill a processor's caches
+CHUNK_ELSEWHERE = 256  # on a GPU, halved when its memory does not suffice
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Network:
     """An image network: `build` makes it untrained, `scale` turns pixels in 0..255 into its input.
 
-    `load` reads the tensors of a weights file under the names of the module; `facts` are further
-    fields for the signature.
+    `load` reads the tensors of a weights file under the names of the module; `fold` changes the
+    module into one that gives the same with less to do; `facts` are further fields for the
+    signature.
     """
 
     name: str
@@ -44,6 +50,7 @@ class Network:
     build: Callable[[], torch.nn.Module]
     scale: Callable[[torch.Tensor, Preset], torch.Tensor]
     load: Callable[[Path], Mapping[str, torch.Tensor]] = load_tensors
+    fold: Callable[[torch.nn.Module], None] | None = None
     facts: Mapping[str, Scalar] = field(default_factory=dict)
 
 
@@ -53,17 +60,23 @@ class NetworkExtractor:
     labels = None
 
     def __init__(
-        self, network: Network, preset: Preset, device: str, weights: Path | None = None
+        self,
+        network: Network,
+        preset: Preset,
+        running: Running = ON_CPU,
+        weights: Path | None = None,
     ) -> None:
         self.network = network
         self.preset = preset
-        self.device = device
+        self.running = running
         self.weights = find_weights(network.name, weights)
         self._digest: Digest = weights_digest(network.name, self.weights)
         self._net: torch.nn.Module | None = None
+        self._runner: Runner | None = None
+        self._chunk = CHUNK.get(running.device, CHUNK_ELSEWHERE)
 
     def __getstate__(self) -> dict[str, Any]:
-        return {**self.__dict__, "_net": None}
+        return {**self.__dict__, "_net": None, "_runner": None}
 
     @property
     def layers(self) -> Mapping[str, Layer]:
@@ -77,7 +90,7 @@ class NetworkExtractor:
             "ext": self.network.name,
             "weights": self._digest,
             "resize": self.preset,
-            "prec": "fp32",
+            "prec": self.running.precision,
             **self.network.facts,
         }
 
@@ -91,18 +104,45 @@ class NetworkExtractor:
         return self.of_images(batch.columns["image"])
 
     def of_images(self, images: Any) -> dict[str, NDArray[np.float32]]:
-        """All layers of images uint8 [b, h, w, 3]."""
+        """All layers of images uint8 [b, h, w, 3], copied from the device once."""
         import torch
 
-        net = self.loaded()
-        parts: dict[str, list[NDArray[np.float32]]] = {}
+        parts: dict[str, list[torch.Tensor]] = {}
+        done = 0
         with torch.inference_mode(), full_precision():
-            for start in range(0, len(images), CHUNK):
-                chunk = torch.as_tensor(images[start : start + CHUNK], device=self.device)
-                pixels = resized(chunk, self.network.side, self.preset)
-                for name, values in net(self.network.scale(pixels, self.preset)).items():
-                    parts.setdefault(name, []).append(values.float().cpu().numpy())
-        return {name: np.concatenate(values) for name, values in parts.items()}
+            while done < len(images):
+                try:
+                    made = self._of_chunk(images[done : done + self._chunk])
+                except torch.OutOfMemoryError:
+                    self._halve()
+                    continue
+                done += self._chunk
+                for name, values in made.items():
+                    parts.setdefault(name, []).append(values)
+            return {name: torch.cat(values).cpu().numpy() for name, values in parts.items()}
+
+    def _of_chunk(self, images: Any) -> Mapping[str, torch.Tensor]:
+        """The layers of a few images, on the device; nothing here waits for a GPU."""
+        import torch
+
+        chunk = torch.as_tensor(images)
+        if self.running.device == "cuda":
+            chunk = chunk.pin_memory()
+        chunk = chunk.to(self.running.device, non_blocking=True)
+        pixels = resized(chunk, self.network.side, self.preset)
+        return self.runner()(self.network.scale(pixels, self.preset))
+
+    def _halve(self) -> None:
+        """Take half as many images at a time, since the memory does not suffice for so many."""
+        import torch
+
+        if self._chunk == 1:
+            raise CheckpointError(f"{self.network.name}: the memory does not suffice for one image")
+        self._chunk //= 2
+        told = "the memory does not suffice: %s takes %d images at a time from here on"
+        _log.warning(told, self.network.name, self._chunk)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
 
     def caution(self, unlikeness: NDArray[np.float32]) -> str:
         """Nothing is known of which images are out of place."""
@@ -114,8 +154,15 @@ class NetworkExtractor:
             with without_initial_values():
                 net = self.network.build()
             fill(net, self.network.load(self.weights), self.weights, self.network.name)
-            self._net = net.to(self.device).eval()
+            self._net = net.to(self.running.device).eval()
         return self._net
+
+    def runner(self) -> Runner:
+        """What runs the network on pixels."""
+        if self._runner is None:
+            net = self.loaded()
+            self._runner = Runner(self.network.name, net, self.running, self.network.fold)
+        return self._runner
 
 
 @contextmanager

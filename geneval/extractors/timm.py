@@ -19,6 +19,7 @@ from geneval.errors import UsageError
 from geneval.extractors.extractor import Builder, Layer, family
 from geneval.extractors.network import Network, NetworkExtractor, without_initial_values
 from geneval.extractors.preprocess import Preset, Statistics, standardised
+from geneval.extractors.runtime import ON_CPU, Running
 from geneval.extractors.torchvision_schemas import declare_schemas
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def network(model: str) -> torch.nn.Module:
     from torch import nn
 
     net: nn.Module = timm.create_model(model, num_classes=0)
-    net.forward = lambda x: {"features": type(net).forward(net, x)}
+    net.register_forward_hook(lambda module, given, made: {"features": made})
     return net
 
 
@@ -86,8 +87,8 @@ def timm_model(model: str) -> Builder:
     )
 
     def build(
-        *, preset: Preset = "dino", device: str = "cpu", weights: Path | None = None
+        *, preset: Preset = "dino", running: Running = ON_CPU, weights: Path | None = None
     ) -> NetworkExtractor:
-        return NetworkExtractor(declared, preset, device, weights)
+        return NetworkExtractor(declared, preset, running, weights)
 
     return build

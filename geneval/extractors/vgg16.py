@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.network import Network, NetworkExtractor
 from geneval.extractors.preprocess import Preset, imagenet
+from geneval.extractors.runtime import ON_CPU, Running
 from geneval.extractors.torchvision_schemas import declare_schemas
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ VGG16 = Network(
 
 @extractor("vgg16")
 def vgg16(
-    *, preset: Preset = "tf1", device: str = "cpu", weights: Path | None = None
+    *, preset: Preset = "tf1", running: Running = ON_CPU, weights: Path | None = None
 ) -> NetworkExtractor:
     """VGG-16 of ImageNet, second fully connected layer: precision and recall as published."""
-    return NetworkExtractor(VGG16, preset, device, weights)
+    return NetworkExtractor(VGG16, preset, running, weights)

@@ -100,21 +100,68 @@ def test_colour_only_on_a_terminal_that_wants_it(
         assert ("\x1b[" in shown) is coloured
 
 
-def test_progress_in_a_log_is_a_line_a_stage(capsys: pytest.CaptureFixture[str]) -> None:
-    """Without a terminal a stage is one line when it ends: how many, how long, what was cached."""
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[float], None]:
+    """A clock that stands still until it is told to go on by so many seconds."""
+    now = [1000.0]
+    monkeypatch.setattr(console.time, "perf_counter", lambda: now[0])
+
+    def go_on(seconds: float) -> None:
+        now[0] += seconds
+
+    return go_on
+
+
+def test_progress_in_a_log_is_a_line_a_stage(
+    capsys: pytest.CaptureFixture[str], clock: Callable[[float], None]
+) -> None:
+    """Without a terminal a stage is one line when it ends: how many, how fast, what was cached."""
     progress = console.progress()
     progress.start("generated samples", 2000)
     progress.advance(1024, cached=True)
+    clock(4.0)
     progress.advance(976)
     assert capsys.readouterr().err == ""
     progress.finish()
     progress.say("odd\x1b samples")
     told = capsys.readouterr()
     assert told.out == ""
-    first, second = told.err.splitlines()
-    assert first.startswith("  generated samples: 2,000 in ")
-    assert first.endswith(" s, 1,024 from the ledger")
-    assert second == "  warning: odd\\x1b samples"
+    assert told.err.splitlines() == [
+        "  generated samples: 2,000 in 4.0 s (244 a second), 1,024 from the ledger",
+        "  warning: odd\\x1b samples",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("total", "left"), [(5000, "8 s"), (60_000, "9 min"), (7_500_000, "20 h 49 min")]
+)
+def test_a_long_stage_in_a_log_tells_of_itself(
+    total: int, left: str, capsys: pytest.CaptureFixture[str], clock: Callable[[float], None]
+) -> None:
+    """Every half minute: how far, how fast without what was cached, how long it will take."""
+    progress = console.progress()
+    progress.start("generated samples", total)
+    progress.advance(1000, cached=True)
+    for _ in range(4):
+        clock(8.0)
+        progress.advance(800)
+    said = f"4,200 of {total:,}, 100/s, {left} left, 1,000 from the ledger"
+    assert capsys.readouterr().err == f"  generated samples: {said}\n"
+
+
+def test_a_stage_that_came_from_the_ledger_has_no_rate(
+    capsys: pytest.CaptureFixture[str], clock: Callable[[float], None]
+) -> None:
+    """Nothing was extracted, so nothing is said of speed; nor of three metrics."""
+    progress = console.progress()
+    for total, cached in ((2000, True), (3, False)):
+        progress.start("stage", total)
+        clock(1.0)
+        progress.advance(total, cached=cached)
+        progress.finish()
+    first, second = capsys.readouterr().err.splitlines()
+    assert first == "  stage: 2,000 in 1.0 s, 2,000 from the ledger"
+    assert second == "  stage: 3 in 1.0 s"
 
 
 def test_progress_on_a_terminal_is_a_bar_and_the_same_line(

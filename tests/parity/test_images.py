@@ -110,7 +110,7 @@ def batch(pictures: Pictures) -> NDArray[np.uint8]:
 @pytest.fixture(scope="module")
 def layers(batch: NDArray[np.uint8], inception_twin: Path) -> Mapping[str, NDArray[np.float32]]:
     """The three layers of the four images."""
-    return NetworkExtractor(INCEPTION, "tf1", "cpu", inception_twin).of_images(batch)
+    return NetworkExtractor(INCEPTION, "tf1", weights=inception_twin).of_images(batch)
 
 
 @pytest.fixture(scope="module")

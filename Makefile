@@ -30,7 +30,7 @@ typecheck: $(VENV)/.installed-dev
 	MYPYPATH=build/typing $(BIN)/mypy -p geneval
 
 bench: $(VENV)/.installed-dev
-	$(BIN)/python benchmarks/spine.py
+	$(BIN)/python benchmarks/performance.py docs/performance.md
 
 simulate: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/simulate.py docs/statistics.md

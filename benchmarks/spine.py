@@ -9,6 +9,7 @@ point.
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
@@ -60,6 +61,10 @@ def main() -> None:
             second.append(timed(folder, cache, *run, str(a)))
             next_one.append(timed(folder, cache, *run, str(other)))
         helps = [timed(folder, folder / "none", "--help") for _ in range(5)]
+    if "--json" in sys.argv:
+        named = {"first": first, "again": second, "another": next_one, "help": helps}
+        found = {name: statistics.median(times) for name, times in named.items()}
+        Path(sys.argv[sys.argv.index("--json") + 1]).write_text(json.dumps(found) + "\n")
     print(f"fid, kid, precision and recall of {SAMPLES:,} digits a side, median of {ROUNDS}:")
     base = statistics.median(first)
     for what, times in (

@@ -19,7 +19,7 @@ def command(
 
     geneval demo --out /tmp/demo
     """
-    from geneval.cli.console import progress
+    from geneval.cli.progress import progress
     from geneval.errors import ExitCode
     from geneval.examples.digits.demo import run_demo
     from geneval.rundir import require_writable

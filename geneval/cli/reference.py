@@ -31,7 +31,7 @@ def build(
 
     geneval reference build data/train --out train.npz --set extractor=inception-v3
     """
-    from geneval.cli.console import progress
+    from geneval.cli.progress import progress
     from geneval.cli.running import fetch
     from geneval.ledger import Ledger, default_root
     from geneval.reference import build_reference, fetched_extractor

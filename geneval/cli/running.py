@@ -15,7 +15,8 @@ import typer
 
 from geneval.cli import outcome as printing
 from geneval.cli import planning
-from geneval.cli.console import progress, say
+from geneval.cli.console import say
+from geneval.cli.progress import progress
 from geneval.evaluator import open_job
 from geneval.extractors.weights import PUBLISHED, pull
 from geneval.ledger import Ledger, default_root

@@ -68,7 +68,8 @@ def command(
 
 def _verified(publication: Publication, ledger: Ledger, folder: Path, device: str) -> Run:
     """One publication; what keeps it from being run keeps no other."""
-    from geneval.cli.console import progress, say
+    from geneval.cli.console import say
+    from geneval.cli.progress import progress
     from geneval.errors import GenevalError
     from geneval.verify import Run, verify
 

@@ -6,9 +6,9 @@ written to disk and a member's name is only a name: one that leads out of the ar
 
 A member that is a symbolic link or a device, is encrypted, is compressed by something else than
 deflate or is larger than the cap of `files.py` cannot be read, and says so when it is; a hard link
-stands for the member that it names. A tar that is compressed as a whole is refused, because its members could
-be had from front to back only. An archive all of whose members lie in one folder of the archive's
-own name, as `zip -r gen.zip gen` makes them, is that folder.
+stands for the member that it names. A tar that is compressed as a whole is refused, because its
+members could be had from front to back only. An archive all of whose members lie in one folder of
+the archive's own name, as `zip -r gen.zip gen` makes them, is that folder.
 """
 
 from __future__ import annotations

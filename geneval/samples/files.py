@@ -41,7 +41,7 @@ class Files(Protocol):
         """All files that are not hidden, sorted."""
 
     def read(self, name: str) -> bytes:
-        """The bytes of a file; raises `UnreadableError` for this file, `SampleError` for them all."""
+        """The bytes of a file; raises `UnreadableError`, or `SampleError` where none can be had."""
 
     def digests(self, names: Sequence[str], manifest: Manifest) -> Mapping[str, Digest]:
         """SHA-256 of each of these files by name."""
@@ -81,11 +81,7 @@ class Folder:
             try:
                 path = self.root / name
                 return manifest.digests(path, lambda: [digest_of(self.read(name))])[0]
-            except (
-                OSError,
-                ValueError,
-                UnreadableError,
-            ):  # not remembered: it may be readable soon
+            except (OSError, ValueError, UnreadableError):  # not remembered: it may pass
                 return digest_of(fetch(self.read, name))
 
         return dict(zip(names, in_threads(one, names), strict=True))

@@ -74,10 +74,20 @@ class ParquetImages:
     def _group(self, group: int) -> list[bytes | UnreadableError]:
         held, images = self._held
         if held != group:
-            read = _parquet_file(self.path).read_row_group(group, columns=[self.column])
-            images = [_image_of(cell) for cell in read[self.column].to_pylist()]
+            images = [_image_of(cell) for cell in _cells(self.path, self.column, group)]
             self._held = group, images
         return images
+
+
+def _cells(path: Path, column: str, group: int) -> list[Any]:
+    import pyarrow
+
+    try:
+        read = _parquet_file(path).read_row_group(group, columns=[column])
+    except (OSError, pyarrow.ArrowException) as error:
+        raise SampleError(f"{path} cannot be read: {error}") from error
+    cells: list[Any] = read[column].to_pylist()
+    return cells
 
 
 def _parquet_file(path: Path) -> pyarrow.parquet.ParquetFile:
@@ -128,7 +138,7 @@ def paths_in_parquet(path: Path, column: str) -> list[str] | None:
 
 
 def read_parquet(path: Path) -> dict[str, list[Any]]:
-    """The columns of a parquet file; of those that hold bytes, lists or mappings the cells are None.
+    """The columns of a parquet file; cells are None where a column holds bytes, lists or mappings.
 
     Raises `SampleError`.
     """

@@ -166,6 +166,10 @@ def decoded(data: bytes | UnreadableError, alpha: Alpha) -> NDArray[np.uint8] | 
 
 
 def in_threads(do: Any, things: Sequence[Any]) -> list[Any]:
-    """What a function makes of each thing; reading, hashing and decoding free the interpreter."""
+    """What a function makes of each thing; reading, hashing and decoding free the interpreter.
+
+    A thousand things are under way at most, since a pool keeps a record of all that it is given.
+    """
     with ThreadPoolExecutor(max_workers=min(16, os.cpu_count() or 1)) as pool:
-        return list(pool.map(do, things))
+        starts = range(0, len(things), 1000)
+        return [made for start in starts for made in pool.map(do, things[start : start + 1000])]

@@ -200,9 +200,7 @@ def test_a_run_over_an_archive_recalls_the_folders_run(
     )
     first = run(tmp_path / "gen", reference, Ledger(tmp_path / "cache"))
     alone = run(tmp_path / "gen.tar", tmp_path / "reference.zip", Ledger(tmp_path / "other"))
-    assert (
-        alone.document.digest == first.document.digest
-    )
+    assert alone.document.digest == first.document.digest
 
     def refuse(*given: Any) -> None:
         raise AssertionError("decoded again")

@@ -66,9 +66,9 @@ class Folder:
     def read(self, name: str) -> bytes:
         """The bytes of a file; raises `UnreadableError`."""
         try:
-            with (self.root / name).open("rb") as file:
-                require_small(os.fstat(file.fileno()).st_size)
-                return file.read()
+            path = self.root / name
+            require_small(path.stat().st_size)
+            return path.read_bytes()
         except OSError as error:
             raise UnreadableError(f"cannot be read: {error.strerror}") from None
         except ValueError as error:  # records may name what no path can be

@@ -46,13 +46,13 @@ def evaluate(
     """Evaluate samples, or a checkpoint, under a suite.
 
     `suite` is a path, the name of a shipped suite, or metric names with commas. `samples`,
-    `reference` and `train` are each a path (a folder of images, `.npy`, `.npz`, records in
-    `.jsonl`, `.csv` or `.parquet`; for the reference also moments `mu` and `sigma`), an array
-    [n, h, w, c] or tensor [n, c, h, w] of images, a pair of images and labels, or a SampleSet. With
-    `out` a run directory with reports is written below it. `overrides` sets suite keys, as in
-    `{"metrics.kid.subsets": 50}`. `name`, training `step` and training `seed` say whose samples
-    these are, for comparisons over steps and replicates; a step is also read from the name. What
-    the reader of the numbers must know is warned of, unless a `progress` hears it.
+    `reference` and `train` are each a path (a folder of images, `.zip`, `.tar`, `.npy`, `.npz`,
+    records in `.jsonl`, `.csv` or `.parquet`; for the reference also moments `mu` and `sigma`), an
+    array [n, h, w, c] or tensor [n, c, h, w] of images, a pair of images and labels, or a
+    SampleSet. With `out` a run directory with reports is written below it. `overrides` sets suite
+    keys, as in `{"metrics.kid.subsets": 50}`. `name`, training `step` and training `seed` say whose
+    samples these are, for comparisons over steps and replicates; a step is also read from the name.
+    What the reader of the numbers must know is warned of, unless a `progress` hears it.
 
     >>> import numpy as np, geneval
     >>> a, b = np.random.default_rng(0).integers(0, 256, (2, 64, 8, 8, 3), dtype=np.uint8)

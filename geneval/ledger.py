@@ -151,9 +151,12 @@ class Manifest:
         return digests
 
 
-def file_state(path: Path) -> FileState:
-    """Size, modification time, change time and inode: what differs once a file was replaced."""
-    stat = path.stat()
+def file_state(file: Path | int) -> FileState:
+    """Size, modification time, change time and inode: what differs once a file was replaced.
+
+    `file` is a path or the descriptor of an open file.
+    """
+    stat = os.stat(file)  # noqa: PTH116, a path's own method takes no descriptor
     return stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns, stat.st_ino
 
 

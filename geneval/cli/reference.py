@@ -21,7 +21,7 @@ app.command("export")(exchange.export)
 
 @app.command()
 def build(
-    images: Annotated[Path, typer.Argument(help="A folder, .npy or .npz of images.")],
+    images: Annotated[Path, typer.Argument(help="A folder, .zip, .tar, .npy or .npz of images.")],
     out: Annotated[Path, typer.Option(help="The .npz to write.")],
     set_: Sets = None,
     device: Device = "auto",

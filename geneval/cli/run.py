@@ -22,7 +22,8 @@ Suite = Annotated[
 def command(
     suite: Suite,
     samples: Annotated[
-        Path | None, typer.Option(help="A folder, an array (.npy, .npz) or records.")
+        Path | None,
+        typer.Option(help="A folder, an archive (.zip, .tar), an array (.npy, .npz) or records."),
     ] = None,
     checkpoint: Annotated[
         list[Path] | None, typer.Option(help="A checkpoint that generates; may be repeated.")

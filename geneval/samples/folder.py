@@ -1,10 +1,11 @@
-"""A folder of images, with labels from sub-folders or a metadata file.
+"""Images in a folder or in archives, with labels and metadata from what lies with them.
 
 The id of an image is its POSIX path below the folder without extension; two files with one id are
 an error. With `metadata.csv` or `metadata.jsonl` in the folder (column `file_name`, the layout of
-Hugging Face's imagefolder) the other columns become fields. Without one, if every image lies in a
-sub-folder, the first folder of its path is its label. Hidden files and folders and `__MACOSX` are
-passed over; files of other kinds are not read and are counted in a note.
+Hugging Face's imagefolder) the other columns become fields. Without one, files beside the images
+named as webdataset names them do (`webdataset.py`), and if every image lies in a sub-folder, the
+first folder of its path is its label unless those files bring one. Hidden files and folders and
+`__MACOSX` are passed over; files of other kinds are not read and are counted in a note.
 """
 
 from __future__ import annotations
@@ -14,17 +15,19 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from geneval.errors import SampleError, UsageError
-from geneval.ledger import Ledger, walk
-from geneval.samples.files import ImageFiles
+from geneval.ledger import Ledger
+from geneval.samples.archives import files_of
+from geneval.samples.files import Files, ImageFiles
 from geneval.samples.images import EXTENSIONS, Alpha
 from geneval.samples.metadata import METADATA, REQUESTED, is_text, read_metadata, renamed
 from geneval.samples.sampleset import Batch, FieldType, rows_of, type_of
+from geneval.samples.webdataset import read_companions
 from geneval.signature import Digest
 from geneval.value import Ids
 
 
 class FolderSet:
-    """The images below a folder. `ledger` remembers digests between runs.
+    """The images below a folder, packed or not. `ledger` remembers digests between runs.
 
     `fields` says which column holds a field. With `requested_labels` the folder holds what a
     checkpoint made, and its column `requested_label` is the label each image was asked for with.
@@ -41,26 +44,28 @@ class FolderSet:
         self.root = root
         self.alpha = alpha
         self.requested_labels = requested_labels
-        files, others = _scan(root)
-        self._files = {_id(path): path for path in files}
-        if len(self._files) < len(files):
-            raise SampleError(f"{root}: {_clash(files)} have one id; rename one of them")
-        self._ids = tuple(sorted(self._files))
+        files = files_of(root)
+        images, others = _scan(files)
+        table = read_metadata(files)
+        beside = None if table else read_companions(files, images, others)
+        found = _by_id(root, images, beside.keys if beside else {})
+        self._ids = tuple(sorted(found))
         self._rows = rows_of(self._ids)
-        table = read_metadata(root)
-        named = [str(self._files[sample]) for sample in self._ids]
-        columns = _folder_labels(self._ids) if table is None else table.columns(named)
+        self._images = ImageFiles(files, found, ledger, alpha)
+        named = [found[sample] for sample in self._ids]
+        columns = table.columns(named) if table else _folder_labels(self._ids)
+        columns |= beside.columns if beside else {}
         self._columns = renamed(columns, fields or {}, str(root))
         if requested_labels and REQUESTED in self._columns:
             self._columns["label"] = [str(cell) for cell in self._columns.pop(REQUESTED)]
-        notes = [_left_out(others)] if others else []
-        self.notes = (*notes, *(table.notes(named) if table else ()))
-        paths = {sample: root / path for sample, path in self._files.items()}
-        self._images = ImageFiles(root, paths, ledger, alpha)
+        left = [name for name in others if not beside or name not in beside.names]
+        notes = [_left_out(left)] if left else []
+        notes += table.notes(named) if table else ()
+        self.notes = (*notes, *(beside.notes if beside else ()))
 
     @property
     def name(self) -> str:
-        """The folder's path."""
+        """The folder's or the archive's path."""
         return str(self.root)
 
     @property
@@ -85,7 +90,7 @@ class FolderSet:
 
     def locate(self, sample: str) -> str:
         """The path of its file."""
-        return str(self.root / self._files[sample])
+        return self._images.locate(sample)
 
     def column(self, name: str) -> Sequence[Any]:
         """A label or metadata column."""
@@ -107,41 +112,43 @@ class FolderSet:
         return Batch(tuple(ids[i] for i in good), columns, bad)
 
 
-def _scan(root: Path) -> tuple[list[PurePosixPath], list[PurePosixPath]]:
-    """Relative paths of the images and of the other files, hidden ones left out."""
+def _scan(files: Files) -> tuple[list[str], list[str]]:
+    """Names of the images and of the other files, but for the metadata."""
     images, others = [], []
-    for folder, names in walk(root, lambda name: name[0] != "." and name != "__MACOSX"):
-        place = PurePosixPath(folder.relative_to(root).as_posix())
-        for name in (name for name in names if not name.startswith(".")):
-            path = place / name
-            if not is_text(str(path)):
-                raise SampleError(f"{root}: the file name {str(path)!r} is no text; rename it")
-            if path.suffix.lower() in EXTENSIONS:
-                images.append(path)
-            elif str(path) not in METADATA:
-                others.append(path)
+    for name in files.names:
+        if not is_text(name):
+            raise SampleError(f"{files.root}: the file name {name!r} is no text; rename it")
+        if name.lower().endswith(EXTENSIONS):
+            images.append(name)
+        elif name not in METADATA:
+            others.append(name)
     if not images:
         found = f"; it holds {len(others)} files of other kinds" if others else ""
-        raise UsageError(f"{root} holds no PNG, JPEG or WebP image{found}")
+        found += f" ({_kinds(others)})" if others else ""
+        raise UsageError(f"{files.root} holds no PNG, JPEG or WebP image{found}")
     return images, others
 
 
-def _id(path: PurePosixPath) -> str:
-    return str(path.with_suffix(""))
+def _by_id(root: Path, images: Sequence[str], keys: Mapping[str, str]) -> dict[str, str]:
+    """The images by id: their key where they have one, else their path without extension."""
+    found: dict[str, str] = {}
+    for image in images:
+        sample = keys.get(image) or str(PurePosixPath(image).with_suffix(""))
+        if sample in found:
+            raise SampleError(
+                f"{root}: {found[sample]} and {image} have one id; rename one of them"
+            )
+        found[sample] = image
+    return found
 
 
-def _clash(files: list[PurePosixPath]) -> str:
-    seen: dict[str, PurePosixPath] = {}
-    for path in files:
-        if _id(path) in seen:
-            return f"{seen[_id(path)]} and {path}"
-        seen[_id(path)] = path
-    raise AssertionError("no clash")
+def _left_out(others: Sequence[str]) -> str:
+    return f"{len(others)} files were not read ({_kinds(others)}: no PNG, JPEG or WebP)"
 
 
-def _left_out(others: list[PurePosixPath]) -> str:
-    kinds = sorted({path.suffix.lower() or "no extension" for path in others})
-    return f"{len(others)} files were not read ({', '.join(kinds)}: no PNG, JPEG or WebP)"
+def _kinds(others: Sequence[str]) -> str:
+    suffixes = {PurePosixPath(name).suffix.lower() for name in others}
+    return ", ".join(sorted(suffix or "no extension" for suffix in suffixes))
 
 
 def _folder_labels(ids: Ids) -> dict[str, list[Any]]:

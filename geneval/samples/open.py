@@ -7,6 +7,7 @@ from pathlib import Path
 
 from geneval.errors import UsageError
 from geneval.ledger import Ledger
+from geneval.samples.archives import ARCHIVES, is_pattern, require_plain
 from geneval.samples.arrays import read_array_file
 from geneval.samples.folder import FolderSet
 from geneval.samples.images import Alpha
@@ -23,7 +24,7 @@ def open_moments(path: Path) -> KnownMoments | None:
 def open_images(
     path: Path, ledger: Ledger, alpha: Alpha = "drop", fields: Mapping[str, str] | None = None
 ) -> SampleSet:
-    """A folder of images, an array or a file of records; raises `UsageError` when it is none.
+    """Images in a folder or archives, an array or records; raises `UsageError` for what is none.
 
     `fields` says which column of the records or the metadata holds a field.
     """
@@ -31,9 +32,9 @@ def open_images(
         str(path).encode()
     except UnicodeEncodeError:
         raise UsageError(f"the path {str(path)!r} is no text; rename it") from None
-    if not path.exists():
+    if not path.exists() and not is_pattern(path):
         raise UsageError(f"{path} does not exist{_nearby(path)}")
-    if path.is_dir():
+    if path.is_dir() or path.suffix.lower() in ARCHIVES:
         return FolderSet(path, ledger, alpha, fields)
     if path.suffix in SUFFIXES:
         return PairSet(path, ledger, alpha, fields)
@@ -41,9 +42,10 @@ def open_images(
         raise UsageError(f"{path} is an array, which has no columns to name ({', '.join(fields)})")
     if path.suffix in (".npy", ".npz"):
         return read_array_file(path, ledger, alpha)
+    require_plain(path)
     raise UsageError(
-        f"{path}: samples are a folder of images, a .npy or .npz array, or a .jsonl, .csv or "
-        ".parquet file of records"
+        f"{path}: samples are a folder of images, a .zip or .tar of them, a .npy or .npz array, or "
+        "a .jsonl, .csv or .parquet file of records"
     )
 
 

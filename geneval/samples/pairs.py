@@ -1,32 +1,30 @@
-"""Records that name images: image-text pairs, edits, captions, as jsonl, csv or parquet.
+"""Records that name images: images with columns beside them, as jsonl, csv or parquet.
 
 A record has `image` (a path relative to the file; in parquet also bytes, or Hugging Face's `{bytes,
 path}`) and other columns: `prompt`, `label`, `source_image` (another image) with `source_prompt`,
-or anything to group by. Its id is its `id`, else the zero-padded number of its row.
+or anything to group by. Its id is its `id`, else the `path` of `{bytes, path}` without extension
+where every record has one of its own, else the zero-padded number of its row. Labels that Hugging
+Face stores as numbers of classes get the classes' names.
 """
 
 from __future__ import annotations
 
-import bisect
-import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geneval.errors import SampleError, UsageError, unknown
-from geneval.ledger import Ledger, file_state
-from geneval.samples.files import ImageFiles
-from geneval.samples.images import Alpha, decode
+from geneval.ledger import Ledger
+from geneval.samples.files import Folder, ImageFiles
+from geneval.samples.images import Alpha
 from geneval.samples.metadata import is_text, read_records, renamed
+from geneval.samples.parquet import ParquetImages, paths_in_parquet, read_parquet
 from geneval.samples.sampleset import Batch, FieldType, rows_of, type_of
 from geneval.signature import Digest, digest
-
-if TYPE_CHECKING:
-    import pyarrow.parquet
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 IMAGES = ("image", "source_image")  # the columns that hold images
@@ -63,7 +61,10 @@ class PairSet:
         if "image" not in columns:
             raise SampleError(f"{path} has no column image; it has {', '.join(columns)}")
         found = {name: columns.pop(name) for name in IMAGES if name in columns}
-        ids = _ids(columns.pop("id", None), len(found["image"]), path)
+        given = columns.pop("id", None)
+        if given is None and path.suffix == ".parquet":
+            given = paths_in_parquet(path, (fields or {}).get("image", "image"))
+        ids = _ids(given, len(found["image"]), path)
         order = sorted(range(len(ids)), key=ids.__getitem__)
         self._ids = tuple(ids[row] for row in order)
         self._rows = rows_of(self._ids)
@@ -114,7 +115,7 @@ class PairSet:
     def locate(self, sample: str) -> str:
         """The file and the line or row, and the image that it names."""
         source = self._sources["image"]
-        named = f" ({source.paths[sample]})" if isinstance(source, ImageFiles) else ""
+        named = f" ({source.locate(sample)})" if isinstance(source, ImageFiles) else ""
         return f"{self.path}{self._where(self._order[self._rows[sample]])}{named}"
 
     def column(self, name: str) -> Sequence[Any]:
@@ -138,78 +139,12 @@ class PairSet:
         return Batch(tuple(ids[row] for row in good), columns, bad)
 
 
-class ParquetImages:
-    """Encoded images in a column of a parquet file, read a row group at a time."""
-
-    def __init__(
-        self, path: Path, column: str, ids: Sequence[str], ledger: Ledger, alpha: Alpha
-    ) -> None:
-        self.path = path
-        self.column = column
-        self.alpha = alpha
-        self._ledger = ledger
-        self._state = file_state(path)
-        self._row = {sample: row for row, sample in enumerate(ids)}
-        meta = self._file().metadata
-        sizes = [meta.row_group(i).num_rows for i in range(meta.num_row_groups)]
-        self._starts = [sum(sizes[:i]) for i in range(len(sizes))]
-
-    def content(self) -> Mapping[str, Digest]:
-        """SHA-256 of every image's bytes."""
-        with self._ledger.manifest(self.path) as manifest:
-            known = manifest.digests(self.path, self._digests, self._state, self.column)
-        return {sample: known[row] for sample, row in self._row.items()}
-
-    def read(self, keys: Sequence[str]) -> list[NDArray[np.uint8] | SampleError]:
-        """The decoded images; raises `SampleError` when the file changed since it was opened."""
-        if file_state(self.path) != self._state:
-            raise SampleError(f"{self.path} changed while it was read; run again")
-        found: dict[str, Any] = {}
-        held, cells = -1, list[Any]()
-        for key in sorted(keys, key=self._row.__getitem__):  # each row group is read once
-            group = bisect.bisect_right(self._starts, self._row[key]) - 1
-            if held != group:
-                held, cells = group, self._group(group)
-            found[key] = self._decoded(cells[self._row[key] - self._starts[group]])
-        return [found[key] for key in keys]
-
-    def _decoded(self, cell: Any) -> Any:
-        data = _bytes(cell)
-        if data is None:
-            return SampleError("has no bytes")
-        try:
-            return decode(data, self.alpha)
-        except SampleError as error:
-            return error
-
-    def _digests(self) -> list[Digest]:
-        cells = (cell for group in range(len(self._starts)) for cell in self._group(group))
-        return [hashlib.sha256(_bytes(cell) or b"").hexdigest() for cell in cells]
-
-    def _group(self, group: int) -> list[Any]:
-        read = self._file().read_row_group(group, columns=[self.column])
-        cells: list[Any] = read[self.column].to_pylist()
-        return cells
-
-    def _file(self) -> pyarrow.parquet.ParquetFile:
-        import pyarrow.parquet
-
-        return pyarrow.parquet.ParquetFile(self.path)
-
-
-def _bytes(cell: Any) -> bytes | None:
-    """The encoded image in a cell: bytes, or a mapping that holds them."""
-    data = cell.get("bytes") if isinstance(cell, dict) else cell
-    return data if isinstance(data, bytes) else None
-
-
 def _source(
     path: Path, column: str, cells: list[Any], ids: list[str], ledger: Ledger, alpha: Alpha
 ) -> ImageSource:
     """Image files when the cells are paths, else images within the parquet file."""
     if cells and all(isinstance(cell, str) for cell in cells):
-        paths = {sample: path.parent / cell for sample, cell in zip(ids, cells, strict=True)}
-        return ImageFiles(path.parent, paths, ledger, alpha)
+        return ImageFiles(Folder(path.parent), dict(zip(ids, cells, strict=True)), ledger, alpha)
     if path.suffix == ".parquet":
         return ParquetImages(path, column, ids, ledger, alpha)
     raise SampleError(f"{path}: {column} must be the path of an image in every record")
@@ -252,7 +187,8 @@ def read_columns(path: Path) -> tuple[dict[str, list[Any]], Lines]:
     Of columns that hold bytes or mappings the cells are None. Raises `SampleError`.
     """
     if path.suffix == ".parquet":
-        return _parquet(path)
+        columns = read_parquet(path)
+        return columns, Lines("[{}]", range(len(next(iter(columns.values())))))
     records = read_records(path)
     if not records:
         raise SampleError(f"{path} has no records")
@@ -278,36 +214,6 @@ def _cells(name: str, cells: list[tuple[int, Any]], path: Path) -> list[Any]:
     plain = [cell for _, cell in cells]
     is_numeric = all(isinstance(cell, int | float) for cell in plain)
     return plain if is_numeric or name in IMAGES else list(map(str, plain))
-
-
-def _parquet(path: Path) -> tuple[dict[str, list[Any]], Lines]:
-    """The columns of a parquet file but for bytes and mappings."""
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        file = pyarrow.parquet.ParquetFile(path)
-        kinds = {field.name: field.type for field in file.schema_arrow}
-        inside = [
-            name
-            for name, kind in kinds.items()
-            if pyarrow.types.is_binary(kind)
-            or pyarrow.types.is_large_binary(kind)
-            or pyarrow.types.is_struct(kind)
-        ]
-        plain = [name for name in kinds if name not in inside]
-        table = file.read(columns=plain)
-    except (OSError, pyarrow.ArrowException) as error:
-        raise SampleError(f"{path} cannot be read: {error}") from error
-    columns: dict[str, list[Any]] = {name: table[name].to_pylist() for name in plain}
-    n = file.metadata.num_rows
-    if n == 0:
-        raise SampleError(f"{path} has no records")
-    for name, cells in columns.items():
-        if None in cells:
-            raise SampleError(f"{path}[{cells.index(None)}]: the record has no {name!r}")
-    columns |= {name: [None] * n for name in inside}
-    return columns, Lines("[{}]", range(n))
 
 
 def read_prompts(path: Path, column: str = "prompt") -> list[str]:

@@ -57,11 +57,11 @@ def test_a_missing_parent_is_said(tmp_path: Path, ledger: Ledger) -> None:
         open_images(tmp_path / "absent" / "a.npz", ledger)
 
 
-@pytest.mark.parametrize("name", ["a.zip", "a.png", "a.pt", "a"])
+@pytest.mark.parametrize("name", ["a.rar", "a.7z", "a.png", "a.pt", "a"])
 def test_other_files_are_a_usage_error(tmp_path: Path, ledger: Ledger, name: str) -> None:
     """A file that is no sample set is refused with the kinds there are."""
     (tmp_path / name).touch()
-    with pytest.raises(UsageError, match=r"folder of images, a \.npy or \.npz array, or a \.jsonl"):
+    with pytest.raises(UsageError, match=r"folder of images, a \.zip or \.tar of them, a \.npy"):
         open_images(tmp_path / name, ledger)
 
 

@@ -1,0 +1,1 @@
+"""How much of a distribution the generated samples show: the chapter diversity."""

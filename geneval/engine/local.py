@@ -6,7 +6,6 @@ engine on a cluster has to do as well.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -28,7 +27,11 @@ def run_pass(
         yield from (extract_shard(work, shard, seen=seen) for shard in shards)
         return
     _ = work.content  # known before the pass travels, so that no worker hashes the samples again
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    import torch
+
+    # As many threads as here: kernels add up in another order with another number of threads, and
+    # any number of workers shall give the same bytes.
+    threads = torch.get_num_threads()
     with ProcessPoolExecutor(
         workers, get_context("spawn"), initializer=_install, initargs=(work, threads)
     ) as pool:

@@ -15,8 +15,8 @@ import numpy as np
 from geneval.data import Features, Fields, Labels, Neighbours
 from geneval.engine.extract import READABLE, PassWork, load_layer
 from geneval.extractors.extractor import FeatureExtractor, layer_of
-from geneval.linalg import nearest
 from geneval.metric import Need, Undefined
+from geneval.neighbours import nearest
 from geneval.samples.sampleset import SampleSet
 from geneval.samples.statistics import KnownMoments
 from geneval.value import Ids, Role

@@ -81,7 +81,7 @@ def answer(x: Rows, y: Rows, asks: Asks) -> Answers:
 
 
 class Shared:
-    """The answers to all that is `asked` of two sets, kept for the two last asked about."""
+    """The answers to all that is `asked` of two sets: of those that are asked about first."""
 
     def __init__(self, asked: Asks) -> None:
         self.asked = asked
@@ -89,14 +89,14 @@ class Shared:
         self._answers: Answers | None = None
 
     def of(self, x: Rows, y: Rows) -> Answers:
-        """All answers about x and y."""
-        if self._answers is None or not self.is_of(x, y):
+        """All answers about x and y, which `is_of` says to be the two sets."""
+        if self._answers is None:
             self._of, self._answers = (x, y), answer(x, y, self.asked)
         return self._answers
 
     def is_of(self, x: Rows, y: Rows) -> bool:
-        """Whether these very arrays are the two of which the answers are kept."""
-        return self._of is not None and self._of[0] is x and self._of[1] is y
+        """Whether these very arrays are the two sets, or may become them."""
+        return self._of is None or (self._of[0] is x and self._of[1] is y)
 
 
 _shared: ContextVar[Shared | None] = ContextVar("geneval_pairs_shared", default=None)
@@ -115,9 +115,9 @@ def sharing(shared: Shared | None) -> Iterator[None]:
 def kernel_pair(x: Rows, y: Rows, kernel: Kernel) -> PairSums:
     """Sums of a kernel within x [n, d], within y [m, d] (pairs i ≠ j) and between them."""
     shared = _shared.get()
-    if shared is None or kernel not in shared.asked.kernels:
-        return answer(x, y, Asks(frozenset({kernel}))).sums[kernel]
-    return shared.of(x, y).sums[kernel]
+    if shared is not None and kernel in shared.asked.kernels and shared.is_of(x, y):
+        return shared.of(x, y).sums[kernel]
+    return answer(x, y, Asks(frozenset({kernel}))).sums[kernel]
 
 
 def balls_around(centres: Rows, near: Neighbours, x: Rows, k: int, inclusive: bool) -> Balls:
@@ -126,9 +126,8 @@ def balls_around(centres: Rows, near: Neighbours, x: Rows, k: int, inclusive: bo
     `near` holds at least k + 1 neighbours of the centres; the shell reaches to the next one.
     """
     shared = _shared.get()
-    if shared is not None:
-        swapped = shared.is_of(centres, x) and Around(k, inclusive, True) in shared.asked.balls
+    for pair, swapped in (((x, centres), False), ((centres, x), True)):
         ask = Around(k, inclusive, swapped)
-        if ask in shared.asked.balls:
-            return shared.of(*((centres, x) if swapped else (x, centres))).balls[ask]
+        if shared is not None and ask in shared.asked.balls and shared.is_of(*pair):
+            return shared.of(*pair).balls[ask]
     return balls(x, centres, near.radius(k), near.radius(k + 1), inclusive)

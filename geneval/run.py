@@ -268,7 +268,7 @@ def _measure(
 ) -> tuple[Document, Measuring]:
     fingerprints = {role: known.fingerprint for role, known in job.known.items()}
     fingerprints |= {role: fingerprint(samples) for role, samples in job.sets.items()}
-    inputs = Inputs(works, job.plan.widest, job.known)
+    inputs = Inputs(works, job.plan.widest, job.known, job.plan.asks())
     for role in job.sets:
         if not inputs.good(role):
             raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")

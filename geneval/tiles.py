@@ -38,42 +38,22 @@ class Taker(Protocol):
         """Take from a tile. Its tensors are shared with other takers and must not be changed."""
 
 
-@dataclass(frozen=True, eq=False)
 class Block:
-    """The rows `part` of x [n, d], and how they lie about `centre` float64 [d]."""
+    """The rows `part` of x [n, d], and how they lie about `centre` float64 [d].
 
-    x: Rows
-    part: slice
-    centre: torch.Tensor
-    dtype: torch.dtype
+    `centred` [t, d] are the rows less the centre in the precision of the products, `lengths`
+    float64 [t] their lengths, `raw_lengths` those of the rows as they are. `along` float64 [t] is
+    c·x − c·c/2, which added for both rows makes a product of centred rows one of raw rows.
+    """
 
-    @cached_property
-    def rows(self) -> torch.Tensor:
-        """Float64 [t, d]."""
-        return take_rows(self.x, self.part)
-
-    @cached_property
-    def centred(self) -> torch.Tensor:
-        """Rows less the centre [t, d], in the precision of the products."""
-        return (self.rows - self.centre).to(self.dtype)
-
-    @cached_property
-    def lengths(self) -> torch.Tensor:
-        """Lengths of the centred rows, float64 [t]."""
-        return (self.rows - self.centre).square_().sum(1).sqrt()
-
-    @cached_property
-    def raw_lengths(self) -> torch.Tensor:
-        """Lengths of the rows as they are, float64 [t]."""
-        return self.rows.norm(dim=1)
-
-    @cached_property
-    def along(self) -> torch.Tensor:
-        """c·x − c·c/2 [t], which added for both rows makes a product of centred rows a raw one."""
-        return self.rows @ self.centre - self.centre @ self.centre / 2
-
-    def __len__(self) -> int:
-        return self.part.stop - self.part.start
+    def __init__(self, x: Rows, part: slice, centre: torch.Tensor, dtype: torch.dtype) -> None:
+        self.x, self.part, self.centre, self.dtype = x, part, centre, dtype
+        rows = take_rows(x, part)
+        self.raw_lengths = rows.norm(dim=1)
+        self.along = rows @ centre - centre @ centre / 2
+        rows -= centre
+        self.lengths = rows.norm(dim=1)
+        self.centred = rows.to(dtype)
 
 
 @dataclass(frozen=True, eq=False)
@@ -99,8 +79,8 @@ class Tile:
     @cached_property
     def squared(self) -> torch.Tensor:
         """Squared distances [t, s] by ‖x‖² + ‖y‖² − 2xy, off by `slack` at most."""
-        squared = self._products.mul(-2).add_(self.x.lengths.square().to(self.x.dtype)[:, None])
-        return squared.add_(self.y.lengths.square().to(self.x.dtype))
+        of_x, of_y = (block.lengths.square().to(block.dtype) for block in (self.x, self.y))
+        return self._products.mul(-2).add_(of_x[:, None]).add_(of_y)
 
     @property
     def slack(self) -> torch.Tensor:
@@ -125,12 +105,12 @@ def error(tile: Tile) -> float:
     """What (‖x‖ + ‖y‖)² is multiplied by to bound the error of a squared distance.
 
     With unit roundoff u, d summands in any order err by d·u·‖x‖‖y‖ (Higham 2002, eq. 3.5), and
-    2‖x‖‖y‖ ≤ (‖x‖ + ‖y‖)²/2. Rounding the rows costs 2u, the norms and the sum of three 4u; two
-    more are in reserve. The distance from differences errs by (d + 8) of float64's u.
+    2‖x‖‖y‖ ≤ (‖x‖ + ‖y‖)²/2. Rounding the rows costs 2u, norms and sums of three 4u, two are in
+    reserve. Norms and the distance from differences are sums in float64 and err by d + 8 of its u.
     """
     d = len(tile.x.centre)
     u, double = (torch.finfo(one).eps / 2 for one in (tile.x.dtype, torch.float64))
-    return (d / 2 + 8) * u + (d + 8) * double
+    return (d / 2 + 8) * u + 2 * (d + 8) * double
 
 
 def sweep(x: Rows, y: Rows | None, takers: Sequence[Taker]) -> None:
@@ -143,7 +123,7 @@ def sweep(x: Rows, y: Rows | None, takers: Sequence[Taker]) -> None:
     centre = _mean(x) if y is None else (_mean(x) + _mean(other)) / 2
     exact = any(taker.exact for taker in takers)
     dtype = torch.float64 if exact or not _fit_float32(x, other, centre) else torch.float32
-    edge = _edge()
+    edge = _edge(dtype)
     for start in range(0, len(x), edge):
         a = Block(x, slice(start, min(start + edge, len(x))), centre, dtype)
         if y is None:
@@ -158,9 +138,9 @@ def _hand(tile: Tile, takers: Sequence[Taker]) -> None:
         taker.take(tile)
 
 
-def _edge() -> int:
+def _edge(dtype: torch.dtype) -> int:
     size = TILE_BYTES * (_ON_GPU if chosen_device() == "cuda" else 1)
-    return max(LEAST_ROWS, math.isqrt(size // 8))
+    return max(LEAST_ROWS, math.isqrt(size // dtype.itemsize))
 
 
 def _mean(x: Rows) -> torch.Tensor:
@@ -175,7 +155,7 @@ def _fit_float32(x: Rows, y: Rows, centre: torch.Tensor) -> bool:
     least, most = _SQUARABLE
     for side in (x,) if x is y else (x, y):
         for part in parts(len(side), side.shape[1]):
-            lengths = Block(side, part, centre, torch.float64).lengths
+            lengths = (take_rows(side, part) - centre).norm(dim=1)
             if not ((lengths < most) & ((lengths > least) | (lengths == 0))).all():
                 return False
     return True
@@ -194,8 +174,8 @@ def take_rows(x: Rows, rows: slice | Ints) -> torch.Tensor:
 
 def row_distances(x: Rows, i: Ints, y: Rows, j: Ints) -> torch.Tensor:
     """Euclidean distance [p] of the rows i [p] of x from the rows j of y, from differences."""
-    found = [torch.zeros(0, dtype=torch.float64, device=chosen_device())]
+    apart = torch.empty(len(i), dtype=torch.float64, device=chosen_device())
     for part in parts(len(i), x.shape[1]):
-        apart = take_rows(x, i[part]).sub_(take_rows(y, j[part]))
-        found.append(apart.square_().sum(-1).sqrt_())
-    return torch.cat(found)
+        difference = take_rows(x, i[part]).sub_(take_rows(y, j[part]))
+        torch.sum(difference.square_(), dim=1, out=apart[part])
+    return apart.sqrt_()

@@ -8,6 +8,7 @@ Every figure is the median of several processes, in each round one of ours after
 so that a machine whose speed drifts slows both. A process loads the features, imports its tool and
 then takes the time of the call and the process's peak of resident memory, imports and features
 included. Ours computes more than the peers do: intervals, evidence, unbiased and debiased twins.
+On a machine that others use as well, `--processor` counts the processor's seconds on one thread.
 """
 
 from __future__ import annotations
@@ -185,7 +186,7 @@ def ours_of(work: str) -> Callable[[Rows, Rows], None]:
 # --------------------------------------------------------------------------------- processes
 
 
-def one_process(who: str, work: str, folder: Path) -> None:
+def one_process(who: str, work: str, folder: Path, clocked: str) -> None:
     """In a process of its own: do the work, print seconds and peak memory in MiB."""
     import torch
 
@@ -206,23 +207,25 @@ def one_process(who: str, work: str, folder: Path) -> None:
 
         all_metrics()
         call = ours_of(work)
-    started = time.perf_counter()
+    clock = time.process_time if clocked == "processor" else time.perf_counter
+    started = clock()
     call(x, y)
-    seconds = time.perf_counter() - started
+    seconds = clock() - started
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     print(json.dumps([seconds, peak]))
 
 
-def timed(who: str, work: str, folder: Path, threads: int) -> tuple[float, float]:
+def timed(who: str, work: str, folder: Path, processor: bool) -> tuple[float, float]:
     """Seconds and peak memory in MiB of a process that does the work."""
-    command = [sys.executable, __file__, "--only", who, work, str(folder)]
+    clocked, threads = ("processor", 1) if processor else ("wall", os.cpu_count())
+    command = [sys.executable, __file__, "--only", who, work, str(folder), clocked]
     environment = {**os.environ, "OMP_NUM_THREADS": str(threads)}
     done = subprocess.run(command, env=environment, check=True, capture_output=True, text=True)
     seconds, peak = json.loads(done.stdout.splitlines()[-1])
     return seconds, peak
 
 
-def rows(n: int = N, rounds: int = ROUNDS, threads: int = 2) -> list[Row]:
+def rows(n: int = N, rounds: int = ROUNDS, processor: bool = False) -> list[Row]:
     """A row for every piece of work, then that of all of them; the peers' total is their sum."""
     found: dict[tuple[str, str], list[tuple[float, float]]] = {}
     with tempfile.TemporaryDirectory() as name:
@@ -234,7 +237,7 @@ def rows(n: int = N, rounds: int = ROUNDS, threads: int = 2) -> list[Row]:
                 for who in ("peer", "ours"):
                     if (who, work) != ("peer", TOTAL):
                         place = found.setdefault((who, work), [])
-                        place.append(timed(who, work, folder, threads))
+                        place.append(timed(who, work, folder, processor))
     median = {
         place: [statistics.median(one) for one in zip(*times, strict=True)]
         for place, times in found.items()
@@ -265,15 +268,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--n", type=int, default=N, help="samples a side")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
-    parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--processor", action="store_true", help="count processor time, one thread")
     parser.add_argument("--json", type=Path, metavar="FILE")
-    parser.add_argument("--only", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--only", nargs=4, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.only:
-        who, work, folder = given.only
-        one_process(who, work, Path(folder))
+        who, work, folder, clocked = given.only
+        one_process(who, work, Path(folder), clocked)
         return
-    found = rows(given.n, given.rounds, given.threads)
+    found = rows(given.n, given.rounds, given.processor)
     print(f"{given.n:,} x {D:,} features a side, medians of {given.rounds}:\n\n{table(found)}")
     if given.json:
         given.json.write_text(json.dumps([asdict(row) for row in found], indent=1) + "\n")

@@ -23,7 +23,7 @@ class Kernel(Protocol):
     subsets: Subsets | None
 
     def of(self, tile: Tile) -> torch.Tensor:
-        """Its values [t, s] on a tile, float64, in a tensor of its own."""
+        """Its values [t, s] on a tile, float64, in the tile's room of the name "values"."""
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,8 @@ class Cubic:
 
     def of(self, tile: Tile) -> torch.Tensor:
         """Values on a tile."""
-        base = tile.products.div(len(tile.x.centre)).add_(1.0)
-        return base.square().mul_(base)
+        base = torch.div(tile.products, len(tile.x.centre), out=tile.room("base")).add_(1.0)
+        return torch.mul(base, base, out=tile.room("values")).mul_(base)
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,8 @@ class Directions:
 
     def of(self, tile: Tile) -> torch.Tensor:
         """Values on a tile."""
-        cosine = tile.products.div(tile.x.raw_lengths[:, None]).div_(tile.y.raw_lengths)
+        of_x, of_y = tile.x.raw_lengths[:, None], tile.y.raw_lengths
+        cosine = torch.div(tile.products, of_x, out=tile.room("values")).div_(of_y)
         return cosine.clamp_(max=1.0).sub_(1.0).div_(self.sigma**2).exp_()
 
 

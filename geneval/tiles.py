@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Protocol
 
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from geneval.linalg import Ints, chosen_device
 
-TILE_BYTES = 8 * 2**20
+TILE_BYTES = 4 * 2**20
 LEAST_ROWS = 64  # of a tile, below which a product of matrices is slow
 _ON_GPU = 64  # times larger tiles, for multiplications are short there
 _SQUARABLE = (1e-15, 1e15)  # lengths of rows whose squares float32 holds with all its digits
@@ -56,6 +56,21 @@ class Block:
         self.centred = rows.to(dtype)
 
 
+class Scratch:
+    """Tensors that tile after tile writes into; freed and taken anew they scatter the heap."""
+
+    def __init__(self) -> None:
+        self._flat: dict[tuple[str, torch.dtype], torch.Tensor] = {}
+
+    def take(self, name: str, shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
+        """A tensor of this name and shape, with whatever was written into it last."""
+        flat = self._flat.get((name, dtype))
+        if flat is None or len(flat) < shape.numel():
+            flat = torch.empty(shape.numel(), dtype=dtype, device=chosen_device())
+            self._flat[name, dtype] = flat
+        return flat[: shape.numel()].view(shape)
+
+
 @dataclass(frozen=True, eq=False)
 class Tile:
     """All pairs of a block of x with a block of y.
@@ -66,21 +81,31 @@ class Tile:
     x: Block
     y: Block
     mirrored: bool = False
+    scratch: Scratch = field(default_factory=Scratch)
+
+    def room(self, name: str, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+        """A tensor [t, s] to write into, until another tile takes it by the same name."""
+        return self.scratch.take(
+            name, torch.Size((len(self.x.centred), len(self.y.centred))), dtype
+        )
 
     @cached_property
     def _products(self) -> torch.Tensor:
-        return self.x.centred @ self.y.centred.T
+        room = self.room("centred products", self.x.dtype)
+        return torch.mm(self.x.centred, self.y.centred.T, out=room)
 
     @cached_property
     def products(self) -> torch.Tensor:
         """x·y of the rows as they are, float64 [t, s]."""
-        return self._products.double().add(self.x.along[:, None]).add_(self.y.along)
+        room = self.room("products")
+        return torch.add(self._products, self.x.along[:, None], out=room).add_(self.y.along)
 
     @cached_property
     def squared(self) -> torch.Tensor:
         """Squared distances [t, s] by ‖x‖² + ‖y‖² − 2xy, off by `slack` at most."""
         of_x, of_y = (block.lengths.square().to(block.dtype) for block in (self.x, self.y))
-        return self._products.mul(-2).add_(of_x[:, None]).add_(of_y)
+        room = self.room("squared", self.x.dtype)
+        return torch.mul(self._products, -2, out=room).add_(of_x[:, None]).add_(of_y)
 
     @property
     def slack(self) -> torch.Tensor:
@@ -123,14 +148,14 @@ def sweep(x: Rows, y: Rows | None, takers: Sequence[Taker]) -> None:
     centre = _mean(x) if y is None else (_mean(x) + _mean(other)) / 2
     exact = any(taker.exact for taker in takers)
     dtype = torch.float64 if exact or not _fit_float32(x, other, centre) else torch.float32
-    edge = _edge(dtype)
+    edge, scratch = _edge(dtype), Scratch()
     for start in range(0, len(x), edge):
         a = Block(x, slice(start, min(start + edge, len(x))), centre, dtype)
         if y is None:
-            _hand(Tile(a, a), takers)
+            _hand(Tile(a, a, scratch=scratch), takers)
         for begin in range(start + edge if y is None else 0, len(other), edge):
             b = Block(other, slice(begin, min(begin + edge, len(other))), centre, dtype)
-            _hand(Tile(a, b, mirrored=y is None), takers)
+            _hand(Tile(a, b, y is None, scratch), takers)
 
 
 def _hand(tile: Tile, takers: Sequence[Taker]) -> None:

@@ -13,14 +13,16 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geneval.linalg import Floats, as_array, chosen_device
+from geneval.linalg import Floats, as_array, zeros
 from geneval.tiles import Rows, Tile, sweep
 
 
 class Kernel(Protocol):
     """A kernel function of two rows, and the random subsets of both sides to sum it over."""
 
-    subsets: Subsets | None
+    @property
+    def subsets(self) -> Subsets | None:
+        """The subsets, if any."""
 
     def of(self, tile: Tile) -> torch.Tensor:
         """Its values [t, s] on a tile, float64, in the tile's room of the name "values"."""
@@ -93,10 +95,8 @@ class Summed:
     ) -> None:
         self._kernel, self._within = kernel, within
         self._chosen = None if chosen is None else [torch.as_tensor(one) for one in chosen]
-        place = {"dtype": torch.float64, "device": chosen_device()}
-        self._rows, self._columns = torch.zeros(n, **place), torch.zeros(m, **place)
-        self._squares = torch.zeros((), **place)
-        self._subsets = torch.zeros(0 if chosen is None else chosen[0].shape[1], **place)
+        self._rows, self._columns, self._squares = zeros(n), zeros(m), zeros()
+        self._subsets = zeros(0 if chosen is None else chosen[0].shape[1])
 
     def take(self, tile: Tile) -> None:
         """Add a tile, twice where it stands for its mirror image as well."""

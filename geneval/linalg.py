@@ -202,6 +202,11 @@ def _noise(values: torch.Tensor) -> float:
 # ------------------------------------------------------------------------------------ device
 
 
+def zeros(*shape: int) -> torch.Tensor:
+    """Zeros in float64 on the device of the block."""
+    return torch.zeros(shape, dtype=torch.float64, device=_device.get())
+
+
 def chosen_device() -> str:
     """The device of the block."""
     return _device.get()

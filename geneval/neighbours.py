@@ -11,7 +11,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geneval.linalg import Floats, Ints, as_array, as_tensor, chosen_device
+from geneval.linalg import Floats, Ints, as_array, as_tensor, zeros
 from geneval.tiles import Rows, Tile, error, parts, row_distances, sweep, take_rows
 
 _SPARE = 6  # rows kept beyond the k nearest, so that rounding seldom hides one of these
@@ -50,10 +50,9 @@ class Nearest:
             raise ValueError(f"k = {k} neighbours asked of {available}")
         self._kept = min(k + _SPARE, available)
         self._all_kept = self._kept == available
-        double = {"dtype": torch.float64, "device": chosen_device()}
-        self._squared = torch.full((len(x), self._kept), torch.inf, **double)
+        self._squared = zeros(len(x), self._kept).fill_(torch.inf)
         self._index = torch.zeros_like(self._squared, dtype=torch.int64)
-        self._margin = torch.zeros(len(x), **double)
+        self._margin = zeros(len(x))
 
     def take(self, tile: Tile) -> None:
         """Merge the nearest of a tile into those known."""

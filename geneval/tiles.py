@@ -32,7 +32,9 @@ Rows = NDArray[Any]
 class Taker(Protocol):
     """What takes from every tile; `exact` asks for products in float64."""
 
-    exact: bool
+    @property
+    def exact(self) -> bool:
+        """Whether products are wanted in float64."""
 
     def take(self, tile: Tile) -> None:
         """Take from a tile. Its tensors are shared with other takers and must not be changed."""
@@ -110,7 +112,8 @@ class Tile:
     @property
     def slack(self) -> torch.Tensor:
         """How far `squared` and squared `row_distances` can differ, by column: float64 [s]."""
-        return error(self) * (self.y.lengths + self.x.lengths.max()).square()
+        reach: torch.Tensor = self.y.lengths + self.x.lengths.max()
+        return reach.square().mul_(error(self))
 
     @property
     def transposed(self) -> Tile:
@@ -122,8 +125,8 @@ class Tile:
     @property
     def refined(self) -> Tile:
         """The same pairs in float64."""
-        sides = (Block(b.x, b.part, b.centre, torch.float64) for b in (self.x, self.y))
-        return Tile(*sides, self.mirrored)
+        x, y = (Block(b.x, b.part, b.centre, torch.float64) for b in (self.x, self.y))
+        return Tile(x, y, self.mirrored)
 
 
 def error(tile: Tile) -> float:

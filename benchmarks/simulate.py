@@ -17,12 +17,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.data import Features, Moments, Neighbours
-from geneval.linalg import frechet_distance, nearest
+from geneval.linalg import frechet_distance
 from geneval.metrics.fidelity.density_coverage import density_coverage
 from geneval.metrics.fidelity.fid import fid
 from geneval.metrics.fidelity.inception_score import inception_score
 from geneval.metrics.fidelity.kid import kid
 from geneval.metrics.fidelity.precision_recall import precision_recall
+from geneval.neighbours import nearest
 from geneval.resample import Context
 from geneval.value import Estimate
 

@@ -23,6 +23,7 @@ from geneval.extractors.extractor import FeatureExtractor, LayerRole, layer_of
 from geneval.floor import Floors
 from geneval.ledger import Ledger
 from geneval.metric import Need, Undefined
+from geneval.pairs import sharing
 from geneval.plan import Measurement, Plan
 from geneval.resample import Context, lowest_hashed
 from geneval.result import MetricResult, evidence_note
@@ -178,7 +179,8 @@ class Measuring:
             }
         except Undefined as reason:
             return [Estimate(output=o.name, problem=str(reason), n=counts) for o in spec.outputs]
-        return spec.measure(given, self.context, measurement.entry.options)
+        with sharing(self.inputs.shared(measurement.extractor, scope)):
+            return spec.measure(given, self.context, measurement.entry.options)
 
     def _counts(self, measurement: Measurement, scope: Scope) -> dict[Role, int | None]:
         """Samples of each role that the measurement reads within a scope; None where unknown."""

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
 from types import SimpleNamespace
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -25,6 +25,9 @@ from geneval.resample import Context
 from geneval.signature import Scalar
 from geneval.source import source_of
 from geneval.value import Estimate, OutputSpec, Role
+
+if TYPE_CHECKING:
+    from geneval.pairs import Asks
 
 Kind = Literal["features", "logits", "labels", "neighbours", "fields", "values"]
 LabelSource = Literal["given", "predicted"]
@@ -109,7 +112,8 @@ class MetricSpec:
     `identity` maps outputs to their value on identical generated and reference samples;
     `min_n` is the least number of generated samples; `n_match` says how far n may differ in a
     comparison; `example(rng, damage)` makes healthy (0) to ruined (1) inputs for the tests;
-    `extractor` is the one used when the suite names none for this metric.
+    `extractor` is the one used when the suite names none for this metric; `asks` is what it asks of
+    the pairs of generated and reference features, which metrics of one extractor share.
     """
 
     name: str
@@ -125,6 +129,7 @@ class MetricSpec:
     identity: Mapping[str, float] = field(default_factory=dict)
     symmetric: tuple[str, ...] = ()
     extractor: str | None = None
+    asks_of: Callable[[Any], Asks] | None = None
 
     @property
     def chapter(self) -> str:
@@ -149,6 +154,10 @@ class MetricSpec:
     def needs(self, options: Mapping[str, Any]) -> Mapping[str, Need]:
         """What the metric asks for under these (complete) options, by parameter name."""
         return self.needs_of(SimpleNamespace(**options))
+
+    def asks(self, options: Mapping[str, Any]) -> Asks | None:
+        """What it asks of all pairs of features under these (complete) options, if anything."""
+        return self.asks_of(SimpleNamespace(**options)) if self.asks_of else None
 
     def measure(
         self, inputs: Mapping[str, Any], context: Context, options: Mapping[str, Any]
@@ -219,6 +228,7 @@ def metric(
     identity: Mapping[str, float] | None = None,
     symmetric: Sequence[str] = (),
     extractor: str | None = None,
+    asks: Callable[[Any], Asks] | None = None,
 ) -> Callable[[Compute], Compute]:
     """Register the decorated function as the metric `name`."""
 
@@ -243,6 +253,7 @@ def metric(
             identity=identity or {},
             symmetric=tuple(symmetric),
             extractor=extractor,
+            asks_of=asks,
         )
         return compute
 

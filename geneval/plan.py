@@ -14,6 +14,7 @@ from geneval.engine.extract import TARGET
 from geneval.errors import UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, Layer, LayerRole, layer_of
 from geneval.metric import Need
+from geneval.pairs import Asks
 from geneval.samples.sampleset import FieldType
 from geneval.samples.statistics import KnownMoments
 from geneval.suite import ExtractorChoice, MetricEntry, Suite
@@ -135,6 +136,20 @@ class Plan:
                     place = (need.role, need.extractor or measurement.extractor)
                     widest[place] = max(widest.get(place, 0), need.k)
         return widest
+
+    def asks(self) -> dict[str, Asks]:
+        """What the measurements on all samples ask of the pairs of features, by extractor."""
+        asks: dict[str, Asks] = {}
+        widest = self.widest
+        for measurement in self.measurements:
+            entry = measurement.entry
+            asked = entry.spec.asks(entry.options)
+            if asked is None or entry.by or entry.n:
+                continue
+            place = measurement.extractor
+            nearest = Asks(k=max(widest.get((role, place), 0) for role in Role))
+            asks[place] = asked | asks.get(place, nearest)
+        return asks
 
 
 def chosen_extractors(suite: Suite) -> dict[str, ExtractorChoice]:

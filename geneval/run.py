@@ -168,7 +168,7 @@ def execute(
         for one in job.plan.passes
     }
     bad = {role: report.bad for role, report in passes.items()}
-    inputs = Inputs(works, job.plan.widest, job.known)
+    inputs = Inputs(works, job.plan.widest, job.known, job.plan.asks())
     for role in job.sets:
         if not inputs.good(role):
             raise SampleError(f"no {role} sample of {job.sets[role].name} could be read")

@@ -6,6 +6,7 @@ holds no more than a few tiles of about `TILE_BYTES`.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -13,15 +14,8 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from geneval.linalg import (
-    TILE_BYTES,
-    Floats,
-    Ints,
-    as_array,
-    as_tensor,
-    row_distances,
-    squared_distances,
-)
+from geneval.linalg import Floats, Ints, as_array, as_tensor
+from geneval.tiles import LEAST_ROWS, TILE_BYTES
 
 _DIRECTIONS = 64  # projected at a time, at most
 
@@ -165,11 +159,11 @@ def ball_ratios(x: NDArray[Any], centres: NDArray[Any], inner: Floats, outer: Fl
     best, second = np.empty(len(rows)), np.empty(len(rows))
     ball = np.empty(len(rows), dtype=np.int64)
     pairs, grown = [np.empty((0, 2), dtype=np.int64)], [np.empty(0)]
-    for start, squared in squared_distances(rows, middles):
+    for start, squared in _squared_distances(rows, middles):
         part = rows[start : start + len(squared)]
         values, leading = (small / squared).nan_to_num_(torch.inf, torch.inf).topk(2, dim=1)
         two = torch.stack([leading[:, 0], squared.argmin(dim=1)])
-        exact = radius[two] / torch.stack([row_distances(part, middles[one]) for one in two])
+        exact = radius[two] / torch.stack([_row_distances(part, middles[one]) for one in two])
         most, which = exact.nan_to_num_(torch.inf, torch.inf).max(dim=0)
         chosen = two.gather(0, which[None])[0]
         rest = torch.where(chosen == leading[:, 0], values[:, 1], values[:, 0]).sqrt()
@@ -181,3 +175,20 @@ def ball_ratios(x: NDArray[Any], centres: NDArray[Any], inner: Floats, outer: Fl
         pairs.append(torch.stack([i + start, j], dim=1).cpu().numpy())
         grown.append(as_array(more[i, j]))
     return Ratios(best, ball, second, np.concatenate(pairs), np.concatenate(grown))
+
+
+def _squared_distances(
+    rows: torch.Tensor, others: torch.Tensor
+) -> Iterator[tuple[int, torch.Tensor]]:
+    """Tiles [t, m] of squared distances with the row they start at, by ‖x‖² + ‖y‖² − 2xy."""
+    lengths = others.square().sum(1)
+    step = max(LEAST_ROWS, TILE_BYTES // (8 * max(1, len(others))))
+    for start in range(0, len(rows), step):
+        part = rows[start : start + step]
+        squared = torch.addmm(lengths.expand(len(part), -1), part, others.T, alpha=-2.0)
+        yield start, squared.add_(part.square().sum(1)[:, None]).clamp_(min=0.0)
+
+
+def _row_distances(a: torch.Tensor, b: torch.Tensor) -> torch.Tensor:
+    """Euclidean distance between each row of a and the same row of b, from differences."""
+    return (a - b).square().sum(-1).sqrt()

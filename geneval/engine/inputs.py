@@ -15,11 +15,15 @@ import numpy as np
 from geneval.data import Features, Fields, Labels, Neighbours
 from geneval.engine.extract import READABLE, PassWork, load_layer
 from geneval.extractors.extractor import FeatureExtractor, layer_of
-from geneval.linalg import nearest
+from geneval.linalg import Floats, Ints
 from geneval.metric import Need, Undefined
+from geneval.neighbours import nearest
+from geneval.pairs import Asks, Shared
 from geneval.samples.sampleset import SampleSet
 from geneval.samples.statistics import KnownMoments
 from geneval.value import Ids, Role
+
+_PAIR = (Role.GENERATED, Role.REFERENCE)  # the sides x and y of what is asked of pairs
 
 
 @dataclass(frozen=True)
@@ -33,7 +37,8 @@ class Scope:
 class Inputs:
     """Resolves needs; `widest` is how many neighbours are wanted at most, by role and extractor.
 
-    `known` are the roles of which moments are known.
+    `known` are the roles of which moments are known, `asks` what is asked by extractor of the pairs
+    of all generated and reference features: one sweep answers it and finds the neighbours.
     """
 
     def __init__(
@@ -41,10 +46,12 @@ class Inputs:
         works: Mapping[Role, PassWork],
         widest: Mapping[tuple[Role, str], int],
         known: Mapping[Role, KnownMoments] | None = None,
+        asks: Mapping[str, Asks] | None = None,
     ) -> None:
         self.known = known or {}
         self._works = works
         self._widest = widest
+        self._shared = {name: Shared(asked) for name, asked in (asks or {}).items()}
         self._known: dict[tuple[Any, ...], Any] = {}
 
     def samples(self, role: Role) -> SampleSet:
@@ -68,6 +75,10 @@ class Inputs:
                 return self._fields(need, scope)
             case _:
                 raise AssertionError(f"need of kind {need.kind} is not for the inputs")
+
+    def shared(self, extractor: str, scope: Scope) -> Shared | None:
+        """What answers together what is asked of pairs of features; only for all samples."""
+        return None if scope.ids else self._shared.get(extractor)
 
     def good(self, role: Role) -> Ids:
         """Ids of the samples of a role that could be read, as far as any extractor saw them."""
@@ -131,9 +142,24 @@ class Inputs:
         key = ("neighbours", role, name, scope.name)
         if key not in self._known or self._known[key].k < k:
             widest = min(max(k, self._widest.get((role, name), k)), features.n - 1)
-            self._known[key] = Neighbours(features.ids, *nearest(features.x, widest))
+            found = self._near_of_pair(role, name, scope, widest) or nearest(features.x, widest)
+            self._known[key] = Neighbours(features.ids, *found)
         known: Neighbours = self._known[key]
         return Neighbours(known.ids, known.distance[:, :k], known.index[:, :k])
+
+    def _near_of_pair(
+        self, role: Role, name: str, scope: Scope, k: int
+    ) -> tuple[Floats, Ints] | None:
+        """The neighbours as found in the sweep of all pairs, if there is one that goes so far."""
+        shared = self.shared(name, scope)
+        if shared is None or role not in _PAIR:
+            return None
+        try:
+            x, y = (self._features(one, name, "features", scope).x for one in _PAIR)
+        except Undefined:  # of the other side, which is no matter of this one
+            return None
+        found = shared.of(x, y).near[_PAIR.index(role)] if x.shape[1] == y.shape[1] else None
+        return found if found is not None and found[0].shape[1] >= k else None
 
     def _labels(self, need: Need, name: str, scope: Scope) -> Labels:
         if need.source == "predicted":

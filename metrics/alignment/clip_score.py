@@ -26,7 +26,6 @@ import numpy as np
 from geneval.data import Features, Fields
 from geneval.linalg import Floats
 from geneval.metric import Undefined, features, fields, metric
-from geneval.metrics.fidelity.cmmd import unit_length
 from geneval.resample import Context, clustered_error
 from geneval.value import Estimate, Evidence, Gallery, OutputSpec, Role
 
@@ -126,3 +125,13 @@ def mean_of(
             for which, rows in ends.items()
         ),
     )
+
+
+def unit_length(x: np.ndarray[Any, Any]) -> Floats:
+    """Rows in float64, divided by their lengths."""
+    rows = x.astype(np.float64)
+    length = np.linalg.norm(rows, axis=1, keepdims=True)
+    if not (length > 0).all():
+        raise Undefined("a feature vector of length 0 has no direction")
+    unit: Floats = rows / length
+    return unit

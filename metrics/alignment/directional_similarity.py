@@ -25,8 +25,7 @@ import numpy as np
 from geneval.data import Features, Fields
 from geneval.linalg import Floats
 from geneval.metric import Undefined, features, fields, metric
-from geneval.metrics.alignment.clip_score import cosines, mean_of
-from geneval.metrics.fidelity.cmmd import unit_length
+from geneval.metrics.alignment.clip_score import cosines, mean_of, unit_length
 from geneval.resample import Context
 from geneval.value import Estimate, OutputSpec
 

@@ -24,8 +24,7 @@ import numpy as np
 
 from geneval.data import Features, Fields
 from geneval.metric import Undefined, features, fields, metric
-from geneval.metrics.alignment.clip_score import example
-from geneval.metrics.fidelity.cmmd import unit_length
+from geneval.metrics.alignment.clip_score import example, unit_length
 from geneval.options import AtLeast
 from geneval.resample import Context, clustered_error, wilson
 from geneval.value import Estimate, Evidence, OutputSpec, Role

@@ -25,10 +25,11 @@ from typing import Annotated, Any
 import numpy as np
 
 from geneval.data import Features
-from geneval.linalg import Floats, gaussian_kernel, kernel_sums
+from geneval.kernels import Directions
 from geneval.metric import Undefined, features, metric
 from geneval.metrics.fidelity.kid import mmd
 from geneval.options import AtLeast
+from geneval.pairs import Asks, kernel_pair
 from geneval.resample import Context
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
@@ -53,6 +54,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         OutputSpec("unbiased", "lower"),
     ],
     needs=lambda o: {"generated": features("generated"), "reference": features("reference")},
+    asks=lambda o: Asks(frozenset({Directions(o.sigma)})),
     example=example,
     conventions={"kernel": "rbf", "norm": "l2", "scale": SCALE},
     identity={"cmmd": 0.0},
@@ -69,12 +71,12 @@ def cmmd(
     n, m = generated.n, reference.n
     if m < 2:
         raise Undefined("1 reference sample: an unbiased estimate needs two a side")
-    x, y = (unit_length(one.x) for one in (generated, reference))
-    kernel = gaussian_kernel(sigma)
-    inner, other, cross = kernel_sums(kernel, x), kernel_sums(kernel, y), kernel_sums(kernel, x, y)
-    exact, variance, evidence = mmd(inner, other, cross, generated, reference)
-    biased = (inner.rows.sum() + n) / n**2 + (other.rows.sum() + m) / m**2
-    biased -= 2 * cross.rows.sum() / (n * m)
+    if not (generated.x.any(axis=1).all() and reference.x.any(axis=1).all()):
+        raise Undefined("a feature vector of length 0 has no direction")
+    sums = kernel_pair(generated.x, reference.x, Directions(sigma))
+    exact, variance, evidence = mmd(sums, generated, reference)
+    biased = (sums.inner.rows.sum() + n) / n**2 + (sums.other.rows.sum() + m) / m**2
+    biased -= 2 * sums.cross.rows.sum() / (n * m)
     number, unbiased, se = SCALE * max(float(biased), 0.0), SCALE * exact, SCALE * variance**0.5
     counts = {Role.GENERATED: n, Role.REFERENCE: m}
     return [
@@ -92,16 +94,6 @@ def cmmd(
             evidence={role: scaled(one) for role, one in evidence.items()},
         ),
     ]
-
-
-def unit_length(x: np.ndarray[Any, Any]) -> Floats:
-    """Rows in float64, divided by their lengths."""
-    rows = x.astype(np.float64)
-    length = np.linalg.norm(rows, axis=1, keepdims=True)
-    if not (length > 0).all():
-        raise Undefined("a feature vector of length 0 has no direction")
-    unit: Floats = rows / length
-    return unit
 
 
 def scaled(evidence: Evidence) -> Evidence:

@@ -24,16 +24,16 @@ from typing import Annotated, Any
 import numpy as np
 
 from geneval.data import Features, Neighbours
-from geneval.linalg import balls
 from geneval.metric import features, metric, neighbours
 from geneval.options import AtLeast
+from geneval.pairs import Around, Asks, balls_around
 from geneval.resample import Context, proportion_interval, standard_error
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
 
 def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     """Two Gaussian clouds; damage moves the generated one away."""
-    from geneval.linalg import nearest
+    from geneval.neighbours import nearest
 
     ids = tuple(f"{i:04d}" for i in range(200))
     x, y = rng.normal(size=(2, 200, 4))
@@ -58,6 +58,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         "reference": features("reference"),
         "near_reference": neighbours("reference", o.k + 1),
     },
+    asks=lambda o: Asks(balls=frozenset({Around(o.k, inclusive=False)})),
     example=example,
     conventions={"ties": "<"},
     identity={"coverage": 1.0},
@@ -72,7 +73,7 @@ def density_coverage(
 ) -> list[Estimate]:
     """Mean number of balls a generated sample is in, and the share of balls that hold one."""
     n, m, near = generated.n, reference.n, near_reference
-    inside = balls(generated.x, reference.x, near.radius(k), near.radius(k + 1), inclusive=False)
+    inside = balls_around(reference.x, near, generated.x, k, inclusive=False)
     neighbour = near.index[:, :k].ravel()
     counts = {Role.GENERATED: n, Role.REFERENCE: m}
 

@@ -32,9 +32,10 @@ from typing import Annotated, Any
 import numpy as np
 
 from geneval.data import Features
-from geneval.linalg import KernelSums, kernel_sums, polynomial_kernel, polynomial_mmd
+from geneval.kernels import Cubic, KernelSums, PairSums, Subsets, subset_mmds
 from geneval.metric import Undefined, features, metric
 from geneval.options import AtLeast
+from geneval.pairs import Asks, kernel_pair
 from geneval.resample import Context
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
@@ -44,6 +45,11 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     ids = tuple(f"{i:04d}" for i in range(1000))
     x, y = rng.normal(size=(2, 1000, 6))
     return {"generated": Features(ids, x + damage), "reference": Features(ids, y)}
+
+
+def kernel(subsets: int, subset_size: int, seed: int) -> Cubic:
+    """The kernel of a protocol, with its random subsets."""
+    return Cubic(Subsets(subsets, subset_size, seed))
 
 
 @metric(
@@ -57,6 +63,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         OutputSpec("unbiased", "lower"),
     ],
     needs=lambda o: {"generated": features("generated"), "reference": features("reference")},
+    asks=lambda o: Asks(frozenset({kernel(o.subsets, o.subset_size, o.seed)})),
     example=example,
     conventions={"kernel": "poly3"},
     symmetric=("unbiased",),
@@ -75,10 +82,9 @@ def kid(
     if m < 2:
         raise Undefined("1 reference sample: an unbiased estimate needs two a side")
     counts = {Role.GENERATED: n, Role.REFERENCE: m}
-    inner = kernel_sums(polynomial_kernel, generated.x)
-    other = kernel_sums(polynomial_kernel, reference.x)
-    cross = kernel_sums(polynomial_kernel, generated.x, reference.x)
-    exact, variance, evidence = mmd(inner, other, cross, generated, reference)
+    cubic = kernel(subsets, subset_size, seed)
+    sums = kernel_pair(generated.x, reference.x, cubic)
+    exact, variance, evidence = mmd(sums, generated, reference)
     unbiased = Estimate(
         output="unbiased",
         number=exact,
@@ -92,7 +98,7 @@ def kid(
             f"most {min(n, m)}, or use kid.unbiased"
         )
         return [Estimate(output="kid", problem=problem, n=counts), unbiased]
-    draws = subset_values(generated.x, reference.x, subsets, subset_size, seed)
+    draws = subset_mmds(cubic, sums, generated.x, reference.x)
     number, spread = float(draws.mean()), float(draws.std())
     se = (variance + draws.var() / subsets) ** 0.5
     literature = Estimate(
@@ -105,28 +111,12 @@ def kid(
     return [literature, unbiased]
 
 
-def subset_values(
-    x: np.ndarray[Any, Any], y: np.ndarray[Any, Any], subsets: int, size: int, seed: int
-) -> np.ndarray[Any, np.dtype[np.float64]]:
-    """Unbiased squared MMD [subsets] of random subsets, drawn as torch-fidelity draws them."""
-    rng = np.random.RandomState(seed)
-    values = []
-    for _ in range(subsets):
-        rows_x = rng.choice(len(x), size, replace=False)
-        rows_y = rng.choice(len(y), size, replace=False)
-        values.append(polynomial_mmd(x[rows_x], y[rows_y]))
-    return np.array(values)
-
-
 def mmd(
-    inner: KernelSums,
-    other: KernelSums,
-    cross: KernelSums,
-    generated: Features,
-    reference: Features,
+    sums: PairSums, generated: Features, reference: Features
 ) -> tuple[float, float, dict[Role, Evidence]]:
     """The unbiased squared MMD of all samples, its variance, and every sample's influence."""
     n, m = generated.n, reference.n
+    inner, other, cross = sums.inner, sums.other, sums.cross
     a = inner.rows / (n - 1) - cross.rows / m
     b = other.rows / (m - 1) - cross.columns / n
     value = inner.rows.sum() / (n * (n - 1)) + other.rows.sum() / (m * (m - 1))

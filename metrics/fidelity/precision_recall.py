@@ -26,16 +26,18 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from geneval.data import Features, Neighbours
-from geneval.linalg import Balls, Floats, Ints, balls
+from geneval.linalg import Floats, Ints
 from geneval.metric import features, metric, neighbours
+from geneval.neighbours import Balls
 from geneval.options import AtLeast
+from geneval.pairs import Around, Asks, balls_around
 from geneval.resample import Context, proportion_interval
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
 
 def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     """Two Gaussian clouds; damage moves the generated one away."""
-    from geneval.linalg import nearest
+    from geneval.neighbours import nearest
 
     ids = tuple(f"{i:04d}" for i in range(200))
     x, y = rng.normal(size=(2, 200, 4))
@@ -63,6 +65,9 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         "near_generated": neighbours("generated", o.k + 1),
         "near_reference": neighbours("reference", o.k + 1),
     },
+    asks=lambda o: Asks(
+        balls=frozenset(Around(o.k, o.ties == "<=", swapped) for swapped in (False, True))
+    ),
     example=example,
     identity={"precision": 1.0, "recall": 1.0},
 )
@@ -83,7 +88,7 @@ def precision_recall(
     )
     estimates = []
     for output, asked, around, near, asked_role, around_role in sides:
-        inside = balls(asked.x, around.x, near.radius(k), near.radius(k + 1), ties == "<=")
+        inside = balls_around(around.x, near, asked.x, k, ties == "<=")
         covered = (inside.held > 0).astype(np.float64)
         influence = ball_influence(inside, near.index[:, :k])
         estimates.append(

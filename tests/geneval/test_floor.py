@@ -81,7 +81,7 @@ def test_the_floor_is_the_metric_on_two_draws(digits: tuple[Split, Split], ledge
     assert debiased is not None
     assert debiased.number == pytest.approx(expected[1].number, rel=1e-4, abs=1e-6)
     from geneval.data import Neighbours
-    from geneval.linalg import nearest
+    from geneval.neighbours import nearest
 
     near = [Neighbours(side.ids, *nearest(side.x, 4)) for side in sides]
     _, recall = precision_recall(*sides, *near, Context())

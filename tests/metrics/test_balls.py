@@ -7,9 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from geneval.data import Features, Neighbours
-from geneval.linalg import nearest
 from geneval.metrics.fidelity.density_coverage import density_coverage
 from geneval.metrics.fidelity.precision_recall import precision_recall
+from geneval.neighbours import nearest
 from geneval.resample import Context
 from geneval.value import Estimate, Role
 

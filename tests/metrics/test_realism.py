@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from geneval import linalg
+from geneval import sweeps
 from geneval.data import Features, Neighbours
-from geneval.linalg import nearest
 from geneval.metric import Undefined
 from geneval.metrics.fidelity.realism import realism
+from geneval.neighbours import nearest
 from geneval.resample import Context
 from geneval.value import Estimate, Role
 
@@ -55,8 +55,8 @@ def test_it_is_the_definition(
     x, y = clouds(n, m, d, seed=n, shift=0.2)
     expected = by_hand(x, y, k)
     for rows in (64, 7):
-        monkeypatch.setattr(linalg, "_LEAST_ROWS", rows)
-        monkeypatch.setattr(linalg, "TILE_BYTES", 1)
+        monkeypatch.setattr(sweeps, "LEAST_ROWS", rows)
+        monkeypatch.setattr(sweeps, "TILE_BYTES", 1)
         mean, share = of(x, y, k)
         scores = mean.evidence[Role.GENERATED].rows
         assert scores == pytest.approx(np.minimum(expected, 2), rel=1e-9)

@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from prdc import compute_prdc
 
 from geneval.data import Features, Neighbours
-from geneval.linalg import nearest
 from geneval.metrics.fidelity.density_coverage import density_coverage
 from geneval.metrics.fidelity.precision_recall import precision_recall
+from geneval.neighbours import nearest
 from geneval.resample import Context
 
 PEER = "prdc"

@@ -16,11 +16,12 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from geneval.data import Features, Neighbours
-from geneval.linalg import frechet_distance, nearest
+from geneval.linalg import frechet_distance
 from geneval.metrics.fidelity.fid import fid
 from geneval.metrics.fidelity.inception_score import inception_score
 from geneval.metrics.fidelity.kid import kid
 from geneval.metrics.fidelity.precision_recall import precision_recall
+from geneval.neighbours import nearest
 from geneval.resample import Context
 
 PEER = "torch-fidelity"

@@ -1,0 +1,133 @@
+"""What metrics ask of all pairs of two sets, and one sweep that answers all of it.
+
+Metrics call `kernel_pair` and `balls_around`. Inside `sharing(known)` the first question about two
+sets answers everything that is known to be asked of them, so that every product of two rows is
+computed once for all metrics. The answers are the same either way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+
+from geneval.data import Neighbours
+from geneval.kernels import Kernel, PairSums, pair_takers
+from geneval.linalg import Floats, Ints
+from geneval.neighbours import Balls, Members, Nearest, balls
+from geneval.tiles import Rows, sweep
+
+
+@dataclass(frozen=True)
+class Around:
+    """Balls around the rows of y that reach their k-th neighbour in y: which hold which rows of x?
+
+    `swapped`: around the rows of x. A row at the radius itself is inside if `inclusive`.
+    """
+
+    k: int
+    inclusive: bool
+    swapped: bool = False
+
+
+@dataclass(frozen=True)
+class Asks:
+    """What is asked of two sets x and y; `k` nearest rows of each row within its own set."""
+
+    kernels: frozenset[Kernel] = frozenset()
+    balls: frozenset[Around] = frozenset()
+    k: int = 0
+
+    def __or__(self, other: Asks) -> Asks:
+        return Asks(self.kernels | other.kernels, self.balls | other.balls, max(self.k, other.k))
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Sums by kernel, memberships by balls, and the nearest rows of either side.
+
+    What a side is too small for is not there.
+    """
+
+    sums: dict[Kernel, PairSums]
+    balls: dict[Around, Balls]
+    near: tuple[tuple[Floats, Ints] | None, ...]
+
+
+def answer(x: Rows, y: Rows, asks: Asks) -> Answers:
+    """Everything asked of x [n, d] and y [m, d], by three sweeps: within x, within y, between."""
+    takers = {kernel: pair_takers(kernel, x, y) for kernel in asks.kernels}
+    deepest = max([asks.k, *(ask.k + 1 for ask in asks.balls)])
+    near: list[tuple[Floats, Ints] | None] = []
+    for number, side in enumerate((x, y)):
+        k = min(deepest, len(side) - 1)
+        nearest = [Nearest(side, k, None)] if k else []
+        sweep(side, None, [*nearest, *(three[number] for three in takers.values())])
+        near.append(nearest[0].result() if nearest else None)
+    members = {}
+    for ask in asks.balls:
+        found = near[0 if ask.swapped else 1]
+        if found is not None and found[0].shape[1] > ask.k:
+            inner, outer = found[0][:, ask.k - 1], found[0][:, ask.k]
+            rows = len(y if ask.swapped else x)
+            members[ask] = Members(rows, inner, outer, ask.inclusive, ask.swapped)
+    sweep(x, y, [*members.values(), *(three[2] for three in takers.values())])
+    return Answers(
+        {kernel: PairSums(*(one.result() for one in three)) for kernel, three in takers.items()},
+        {ask: one.result() for ask, one in members.items()},
+        tuple(near),
+    )
+
+
+class Shared:
+    """The answers to all that is `asked` of two sets: of those that are asked about first."""
+
+    def __init__(self, asked: Asks) -> None:
+        self.asked = asked
+        self._of: tuple[Rows, Rows] | None = None
+        self._answers: Answers | None = None
+
+    def of(self, x: Rows, y: Rows) -> Answers:
+        """All answers about x and y, which `is_of` says to be the two sets."""
+        if self._answers is None:
+            self._of, self._answers = (x, y), answer(x, y, self.asked)
+        return self._answers
+
+    def is_of(self, x: Rows, y: Rows) -> bool:
+        """Whether these very arrays are the two sets, or may become them."""
+        return self._of is None or (self._of[0] is x and self._of[1] is y)
+
+
+_shared: ContextVar[Shared | None] = ContextVar("geneval_pairs_shared", default=None)
+
+
+@contextmanager
+def sharing(shared: Shared | None) -> Iterator[None]:
+    """Let the questions inside the block be answered together; None answers each by itself."""
+    token = _shared.set(shared)
+    try:
+        yield
+    finally:
+        _shared.reset(token)
+
+
+def kernel_pair(x: Rows, y: Rows, kernel: Kernel) -> PairSums:
+    """Sums of a kernel within x [n, d], within y [m, d] (pairs i ≠ j) and between them."""
+    shared = _shared.get()
+    if shared is not None and kernel in shared.asked.kernels and shared.is_of(x, y):
+        return shared.of(x, y).sums[kernel]
+    return answer(x, y, Asks(frozenset({kernel}))).sums[kernel]
+
+
+def balls_around(centres: Rows, near: Neighbours, x: Rows, k: int, inclusive: bool) -> Balls:
+    """Membership of x [n, d] in the balls around `centres` [m, d] up to their k-th neighbour.
+
+    `near` holds at least k + 1 neighbours of the centres; the shell reaches to the next one.
+    """
+    shared = _shared.get()
+    for pair, swapped in (((x, centres), False), ((centres, x), True)):
+        ask = Around(k, inclusive, swapped)
+        if shared is not None and ask in shared.asked.balls and shared.is_of(*pair):
+            return shared.of(*pair).balls[ask]
+    return balls(x, centres, near.radius(k), near.radius(k + 1), inclusive)

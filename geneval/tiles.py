@@ -1,0 +1,209 @@
+"""One pass over all pairs of rows of two sets, tile by tile, each product of rows computed once.
+
+Whatever wants something of the pairs (nearest rows, rows in balls, sums of a kernel) is a `Taker`
+and is handed every tile. Products of matrices are fast but round; they are taken of centred rows,
+in float32 unless a taker asks for float64, and every tile says how far its squared distances can be
+off. Within that margin takers decide by `row_distances`, which are differences in float64.
+
+Nothing n x m is ever held: a tile is a square of about `TILE_BYTES`, larger on a GPU.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Protocol
+
+import torch
+from numpy.typing import NDArray
+
+from geneval.linalg import Ints, chosen_device
+
+TILE_BYTES = 4 * 2**20
+LEAST_ROWS = 64  # of a tile, below which a product of matrices is slow
+_ON_GPU = 64  # times larger tiles, for multiplications are short there
+_SQUARABLE = (1e-15, 1e15)  # lengths of rows whose squares float32 holds with all its digits
+
+Rows = NDArray[Any]
+
+
+class Taker(Protocol):
+    """What takes from every tile; `exact` asks for products in float64."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether products are wanted in float64."""
+
+    def take(self, tile: Tile) -> None:
+        """Take from a tile. Its tensors are shared with other takers and must not be changed."""
+
+
+class Block:
+    """The rows `part` of x [n, d], and how they lie about `centre` float64 [d].
+
+    `centred` [t, d] are the rows less the centre in the precision of the products, `lengths`
+    float64 [t] their lengths, `raw_lengths` those of the rows as they are. `along` float64 [t] is
+    c·x − c·c/2, which added for both rows makes a product of centred rows one of raw rows.
+    """
+
+    def __init__(self, x: Rows, part: slice, centre: torch.Tensor, dtype: torch.dtype) -> None:
+        self.x, self.part, self.centre, self.dtype = x, part, centre, dtype
+        rows = take_rows(x, part)
+        self.raw_lengths = rows.norm(dim=1)
+        self.along = rows @ centre - centre @ centre / 2
+        rows -= centre
+        self.lengths = rows.norm(dim=1)
+        self.centred = rows.to(dtype)
+
+
+class Scratch:
+    """Tensors that tile after tile writes into; freed and taken anew they scatter the heap."""
+
+    def __init__(self) -> None:
+        self._flat: dict[tuple[str, torch.dtype], torch.Tensor] = {}
+
+    def take(self, name: str, shape: torch.Size, dtype: torch.dtype) -> torch.Tensor:
+        """A tensor of this name and shape, with whatever was written into it last."""
+        flat = self._flat.get((name, dtype))
+        if flat is None or len(flat) < shape.numel():
+            flat = torch.empty(shape.numel(), dtype=dtype, device=chosen_device())
+            self._flat[name, dtype] = flat
+        return flat[: shape.numel()].view(shape)
+
+
+@dataclass(frozen=True, eq=False)
+class Tile:
+    """All pairs of a block of x with a block of y.
+
+    `mirrored` says that x and y are one set and that the tile stands for its mirror image as well.
+    """
+
+    x: Block
+    y: Block
+    mirrored: bool = False
+    scratch: Scratch = field(default_factory=Scratch)
+
+    def room(self, name: str, dtype: torch.dtype = torch.float64) -> torch.Tensor:
+        """A tensor [t, s] to write into, until another tile takes it by the same name."""
+        return self.scratch.take(
+            name, torch.Size((len(self.x.centred), len(self.y.centred))), dtype
+        )
+
+    @cached_property
+    def _products(self) -> torch.Tensor:
+        room = self.room("centred products", self.x.dtype)
+        return torch.mm(self.x.centred, self.y.centred.T, out=room)
+
+    @cached_property
+    def products(self) -> torch.Tensor:
+        """x·y of the rows as they are, float64 [t, s]."""
+        room = self.room("products")
+        return torch.add(self._products, self.x.along[:, None], out=room).add_(self.y.along)
+
+    @cached_property
+    def squared(self) -> torch.Tensor:
+        """Squared distances [t, s] by ‖x‖² + ‖y‖² − 2xy, off by `slack` at most."""
+        of_x, of_y = (block.lengths.square().to(block.dtype) for block in (self.x, self.y))
+        room = self.room("squared", self.x.dtype)
+        return torch.mul(self._products, -2, out=room).add_(of_x[:, None]).add_(of_y)
+
+    @property
+    def slack(self) -> torch.Tensor:
+        """How far `squared` and squared `row_distances` can differ, by column: float64 [s]."""
+        reach: torch.Tensor = self.y.lengths + self.x.lengths.max()
+        return reach.square().mul_(error(self))
+
+    @property
+    def transposed(self) -> Tile:
+        """The same pairs with x and y exchanged."""
+        other = Tile(self.y, self.x)
+        other.__dict__["squared"] = self.squared.T
+        return other
+
+    @property
+    def refined(self) -> Tile:
+        """The same pairs in float64."""
+        x, y = (Block(b.x, b.part, b.centre, torch.float64) for b in (self.x, self.y))
+        return Tile(x, y, self.mirrored)
+
+
+def error(tile: Tile) -> float:
+    """What (‖x‖ + ‖y‖)² is multiplied by to bound the error of a squared distance.
+
+    With unit roundoff u, d summands in any order err by d·u·‖x‖‖y‖ (Higham 2002, eq. 3.5), and
+    2‖x‖‖y‖ ≤ (‖x‖ + ‖y‖)²/2. Rounding the rows costs 2u, norms and sums of three 4u, two are in
+    reserve. Norms and the distance from differences are sums in float64 and err by d + 8 of its u.
+    """
+    d = len(tile.x.centre)
+    u, double = (torch.finfo(one).eps / 2 for one in (tile.x.dtype, torch.float64))
+    return (d / 2 + 8) * u + 2 * (d + 8) * double
+
+
+def sweep(x: Rows, y: Rows | None, takers: Sequence[Taker]) -> None:
+    """Hand every pair of rows of x [n, d] and y [m, d] to the takers, tile by tile.
+
+    Without y the pairs are those of x with itself: the tiles on the diagonal, and of two that
+    mirror each other one, which says so.
+    """
+    other = x if y is None else y
+    centre = _mean(x) if y is None else (_mean(x) + _mean(other)) / 2
+    exact = any(taker.exact for taker in takers)
+    dtype = torch.float64 if exact or not _fit_float32(x, other, centre) else torch.float32
+    edge, scratch = _edge(dtype), Scratch()
+    for start in range(0, len(x), edge):
+        a = Block(x, slice(start, min(start + edge, len(x))), centre, dtype)
+        if y is None:
+            _hand(Tile(a, a, scratch=scratch), takers)
+        for begin in range(start + edge if y is None else 0, len(other), edge):
+            b = Block(other, slice(begin, min(begin + edge, len(other))), centre, dtype)
+            _hand(Tile(a, b, y is None, scratch), takers)
+
+
+def _hand(tile: Tile, takers: Sequence[Taker]) -> None:
+    for taker in takers:
+        taker.take(tile)
+
+
+def _edge(dtype: torch.dtype) -> int:
+    size = TILE_BYTES * (_ON_GPU if chosen_device() == "cuda" else 1)
+    return max(LEAST_ROWS, math.isqrt(size // dtype.itemsize))
+
+
+def _mean(x: Rows) -> torch.Tensor:
+    total = torch.zeros(x.shape[1], dtype=torch.float64, device=chosen_device())
+    for part in parts(len(x), x.shape[1]):
+        total += take_rows(x, part).sum(0)
+    return total / len(x)
+
+
+def _fit_float32(x: Rows, y: Rows, centre: torch.Tensor) -> bool:
+    """Whether no centred row of both sets is too long or too short for float32."""
+    least, most = _SQUARABLE
+    for side in (x,) if x is y else (x, y):
+        for part in parts(len(side), side.shape[1]):
+            lengths = (take_rows(side, part) - centre).norm(dim=1)
+            if not ((lengths < most) & ((lengths > least) | (lengths == 0))).all():
+                return False
+    return True
+
+
+def parts(n: int, d: int) -> Iterator[slice]:
+    """Slices of n rows of width d, each within `TILE_BYTES` of float64."""
+    step = max(1, TILE_BYTES // (8 * max(1, d)))
+    return (slice(start, min(start + step, n)) for start in range(0, n, step))
+
+
+def take_rows(x: Rows, rows: slice | Ints) -> torch.Tensor:
+    """Rows of an array in float64 on the device of the block."""
+    return torch.tensor(x[rows], device=chosen_device()).double()
+
+
+def row_distances(x: Rows, i: Ints, y: Rows, j: Ints) -> torch.Tensor:
+    """Euclidean distance [p] of the rows i [p] of x from the rows j of y, from differences."""
+    apart = torch.empty(len(i), dtype=torch.float64, device=chosen_device())
+    for part in parts(len(i), x.shape[1]):
+        difference = take_rows(x, i[part]).sub_(take_rows(y, j[part]))
+        torch.sum(difference.square_(), dim=1, out=apart[part])
+    return apart.sqrt_()

@@ -44,7 +44,10 @@ from geneval.suite import Suite
 from geneval.value import Role
 from geneval.verdict import Judgement, judge, load_baselines, write_judgement
 
-_PACKAGES = ("geneval", "numpy", "scipy", "torch", "pillow", "safetensors", "scikit-learn")
+_PACKAGES = (
+    *("geneval", "numpy", "scipy", "torch", "pillow", "safetensors", "scikit-learn"),
+    *("sacrebleu", "rapidfuzz"),
+)
 
 
 @dataclass(frozen=True)
@@ -185,7 +188,8 @@ def execute(
         write_result(document, directory)
         write_judgement(judgement, directory)
         good = {role: measuring.inputs.good(role) for role in job.sets}
-        write_samples(directory, job.sets, good, measuring.evidence)
+        texts = _texts_to_keep(job)
+        write_samples(directory, job.sets, good, measuring.evidence, texts)
         if job.suite.keep_samples != "none":
             write_media(directory, works, document, _hidden(job))
         if works[Role.GENERATED].keep:
@@ -347,8 +351,8 @@ def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -
 
 
 def _shared(job: Job) -> list[str]:
-    """A caution when generated samples are themselves in the reference."""
-    if Role.REFERENCE not in job.sets:
+    """A caution when generated images are themselves in the reference."""
+    if Role.REFERENCE not in job.sets or "image" not in job.sets[Role.GENERATED].fields:
         return []
     there, made = (image_content(job.sets[r]) for r in (Role.REFERENCE, Role.GENERATED))
     same = len(set(there).intersection(made))
@@ -368,6 +372,13 @@ def _not_evaluated(job: Job) -> dict[str, tuple[str, ...]]:
 def _generating(samples: SampleSet) -> bool:
     """Whether the samples are made by a checkpoint during this run."""
     return isinstance(samples.base if isinstance(samples, Subset) else samples, GeneratedSet)
+
+
+def _texts_to_keep(job: Job) -> Collection[Role]:
+    """Roles whose texts the run directory keeps."""
+    if job.suite.samples.kind != "texts" or job.suite.keep_samples == "none":
+        return ()
+    return job.sets.keys() - _hidden(job)
 
 
 def _hidden(job: Job) -> list[Role]:

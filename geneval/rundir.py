@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 from geneval.engine.extract import PassWork, chunks, load_pngs
 from geneval.errors import UsageError
 from geneval.ledger import Shard, atomic_write
-from geneval.result import MEDIA, MEDIA_INDEX, SAMPLES_FILE, Document, evidence_columns
+from geneval.result import (
+    MEDIA,
+    MEDIA_INDEX,
+    SAMPLES_FILE,
+    TEXT_COLUMNS,
+    Document,
+    evidence_columns,
+)
 from geneval.samples.images import thumbnail
 from geneval.samples.metadata import REQUESTED
 from geneval.samples.sampleset import SampleSet, rows_of
@@ -96,12 +103,19 @@ def write_samples(
     sets: Mapping[Role, SampleSet],
     good: Mapping[Role, Ids],
     evidence: Mapping[str, Mapping[Role, Evidence]],
+    texts: Collection[Role] = (),
 ) -> None:
-    """samples.parquet: a row per sample with its role, id, cheap fields and evidence."""
+    """samples.parquet: a row per sample with its role, id, cheap fields and evidence.
+
+    Of the roles in `texts` also what was written, asked and to be written.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     tables = []
+    shown = set(TEXT_COLUMNS) if Role.GENERATED in texts else set()
+    if Role.REFERENCE in sets.keys() - set(texts):  # training texts, as references
+        shown -= {"references"}
     for role, ids in good.items():
         samples = sets[role]
         row = rows_of(samples.ids)
@@ -110,6 +124,9 @@ def write_samples(
             if kind in ("label", "seed"):
                 values = samples.column(name)
                 columns[name] = [str(values[row[sample]]) for sample in ids]
+            elif name in shown and role is Role.GENERATED:
+                values = samples.column(name)
+                columns[name] = [values[row[sample]] for sample in ids]
         evident = evidence_columns(role, ids, evidence)
         columns |= {name: pa.array(rows) for name, rows in evident.items()}
         tables.append(pa.table(columns))

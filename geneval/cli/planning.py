@@ -26,7 +26,12 @@ def plan(job: Job) -> dict[str, Any]:
         "moments": {str(role): known.name for role, known in job.known.items()},
         "passes": [_pass(str(role), work) for role, work in works_of(job).items()],
         "metrics": [
-            {"key": m.key, "metric": m.entry.metric, "extractor": m.extractor, "by": m.entry.by}
+            {
+                "key": m.key,
+                "metric": m.entry.metric,
+                "extractor": ", ".join(m.extractors),
+                "by": m.entry.by,
+            }
             for m in job.plan.measurements
         ],
         "skipped": dict(job.plan.skipped),
@@ -48,7 +53,12 @@ def text(content: Mapping[str, Any]) -> str:
     lines.append("metrics")
     lines += columns(
         [
-            (m["key"], m["metric"], f"on {m['extractor']}", f"by {m['by']}" if m["by"] else "")
+            (
+                m["key"],
+                m["metric"],
+                f"on {m['extractor']}" if m["extractor"] else "",
+                f"by {m['by']}" if m["by"] else "",
+            )
             for m in content["metrics"]
         ],
         "  ",

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import bisect
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
@@ -63,7 +64,7 @@ class PairSet:
         if "image" not in columns:
             raise SampleError(f"{path} has no column image; it has {', '.join(columns)}")
         found = {name: columns.pop(name) for name in IMAGES if name in columns}
-        ids = _ids(columns.pop("id", None), len(found["image"]), path)
+        ids = record_ids(columns.pop("id", None), len(found["image"]), str(path))
         order = sorted(range(len(ids)), key=ids.__getitem__)
         self._ids = tuple(ids[row] for row in order)
         self._rows = rows_of(self._ids)
@@ -223,14 +224,15 @@ def _require_plain(columns: dict[str, list[Any]], fields: Mapping[str, str], pat
             raise SampleError(f"{path}: {column} holds bytes or mappings, {field} is text")
 
 
-def _ids(given: list[Any] | None, n: int, path: Path) -> list[str]:
+def record_ids(given: Sequence[Any] | None, n: int, name: str) -> list[str]:
+    """The ids of n records: those given, each once, else zero-padded numbers of their rows."""
     if given is None:
         width = max(6, len(str(n - 1)))
         return [f"{row:0{width}d}" for row in range(n)]
     ids = [str(one) for one in given]
     if len(set(ids)) < len(ids):
-        twice = next(one for one in ids if ids.count(one) > 1)
-        raise SampleError(f"{path} has the id {twice!r} twice")
+        twice, _ = Counter(ids).most_common(1)[0]
+        raise SampleError(f"{name} has the id {twice!r} twice")
     return ids
 
 
@@ -246,41 +248,48 @@ class Lines:
         return self.form.format(self.numbers[row])
 
 
-def read_columns(path: Path) -> tuple[dict[str, list[Any]], Lines]:
+def read_columns(
+    path: Path, nested: bool = False, nullable: Collection[str] = ()
+) -> tuple[dict[str, list[Any]], Lines]:
     """The columns of a file of records, and what to call a row; every record has every column.
 
-    Of columns that hold bytes or mappings the cells are None. Raises `SampleError`.
+    Cells of the columns in `nullable` may be None, and with `nested` cells may be lists, which are
+    left as they are, with everything in their column. Of columns that hold bytes or mappings the
+    cells are None. Raises `SampleError`.
     """
     if path.suffix == ".parquet":
-        return _parquet(path)
+        return _parquet(path, nullable)
     records = read_records(path)
     if not records:
         raise SampleError(f"{path} has no records")
     names = list(dict.fromkeys(name for _, record in records for name in record))
     for line, record in records:
-        missing = [name for name in names if record.get(name) is None]
+        missing = [name for name in names if record.get(name) is None and name not in nullable]
         if missing:
             raise SampleError(f"{path}:{line}: the record has no {missing[0]!r}")
     columns = {
-        name: _cells(name, [(line, record[name]) for line, record in records], path)
+        name: _cells(name, [(line, record.get(name)) for line, record in records], path, nested)
         for name in names
     }
     return columns, Lines(":{}", [line for line, _ in records])
 
 
-def _cells(name: str, cells: list[tuple[int, Any]], path: Path) -> list[Any]:
+def _cells(name: str, cells: list[tuple[int, Any]], path: Path, nested: bool) -> list[Any]:
     """The cells of a column: all numbers, or all text; raises `SampleError` with the line."""
+    plain = [cell for _, cell in cells]
+    is_nested = any(isinstance(cell, list | dict) for cell in plain)
     for line, cell in cells:
-        if isinstance(cell, list | dict):
+        if isinstance(cell, list | dict) and not nested:
             raise SampleError(f"{path}:{line}: {name} is no text and no number")
         if isinstance(cell, str) and not is_text(cell):
             raise SampleError(f"{path}:{line}: {name} is no text that can be written")
-    plain = [cell for _, cell in cells]
     is_numeric = all(isinstance(cell, int | float) for cell in plain)
-    return plain if is_numeric or name in IMAGES else list(map(str, plain))
+    if is_numeric or is_nested or name in IMAGES:
+        return plain
+    return [None if cell is None else str(cell) for cell in plain]
 
 
-def _parquet(path: Path) -> tuple[dict[str, list[Any]], Lines]:
+def _parquet(path: Path, nullable: Collection[str]) -> tuple[dict[str, list[Any]], Lines]:
     """The columns of a parquet file but for bytes and mappings."""
     import pyarrow
     import pyarrow.parquet
@@ -304,7 +313,7 @@ def _parquet(path: Path) -> tuple[dict[str, list[Any]], Lines]:
     if n == 0:
         raise SampleError(f"{path} has no records")
     for name, cells in columns.items():
-        if None in cells:
+        if None in cells and name not in nullable:
             raise SampleError(f"{path}[{cells.index(None)}]: the record has no {name!r}")
     columns |= {name: [None] * n for name in inside}
     return columns, Lines("[{}]", range(n))
@@ -319,12 +328,18 @@ def read_prompts(path: Path, column: str = "prompt") -> list[str]:
         if column not in columns:
             raise UsageError(f"{path}: {unknown('column', column, columns)}; see --field")
         return [str(prompt) for prompt in columns[column]]
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise SampleError(f"{path} is no UTF-8 text: {error.reason}") from None
-    prompts = [line.rstrip("\r") for line in (lines if lines[-1] else lines[:-1])]
+    prompts = read_lines(path)
     if not prompts or not all(prompts):
         blank = f":{prompts.index('') + 1} is empty" if prompts else " has no lines"
         raise SampleError(f"{path}{blank}; write one prompt a line")
     return prompts
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 text file, ended by line feeds with or without a carriage return."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = file.read().split("\n")
+    except UnicodeDecodeError as error:
+        raise SampleError(f"{path} is no UTF-8 text: {error.reason}") from None
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]

@@ -33,6 +33,7 @@ RESULT_FILE = "result.json"
 SAMPLES_FILE = "samples.parquet"
 MEDIA = "media"  # pictures and their index; whatever an index names lies in this very folder
 MEDIA_INDEX = f"{MEDIA}/index.json"
+TEXT_INDEX = f"{MEDIA}/texts.json"  # the texts that reports show
 TEXT_COLUMNS = ("hypothesis", "samples", "turns", "references", "prompt", "source", "lang")
 EVIDENCE = "evidence:"  # prefix of the columns of samples.parquet that hold evidence
 _OUTSIDE_DIGEST = ("provenance", "timing")

@@ -27,7 +27,15 @@ from geneval.ledger import Ledger
 from geneval.measure import Measuring
 from geneval.metric import all_metrics
 from geneval.plan import Plan, SetFacts, check_form, make_plan
-from geneval.result import Document, Result, SetNote, Subject, SuiteNote, write_result
+from geneval.result import (
+    TEXT_COLUMNS,
+    Document,
+    Result,
+    SetNote,
+    Subject,
+    SuiteNote,
+    write_result,
+)
 from geneval.rundir import (
     Writer,
     folder_name,
@@ -36,6 +44,7 @@ from geneval.rundir import (
     write_kept,
     write_media,
     write_samples,
+    write_texts,
 )
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint, image_content
 from geneval.samples.statistics import KnownMoments
@@ -192,6 +201,8 @@ def execute(
         write_samples(directory, job.sets, good, measuring.evidence, texts)
         if job.suite.keep_samples != "none":
             write_media(directory, works, document, _hidden(job))
+        if texts:
+            write_texts(directory, job.sets[Role.GENERATED], texts, document)
         if works[Role.GENERATED].keep:
             write_kept(directory, works[Role.GENERATED])
         for write in writers:
@@ -374,11 +385,13 @@ def _generating(samples: SampleSet) -> bool:
     return isinstance(samples.base if isinstance(samples, Subset) else samples, GeneratedSet)
 
 
-def _texts_to_keep(job: Job) -> Collection[Role]:
-    """Roles whose texts the run directory keeps."""
-    if job.suite.samples.kind != "texts" or job.suite.keep_samples == "none":
+def _texts_to_keep(job: Job) -> Collection[str]:
+    """The columns of generated texts that the run directory keeps, none that are training texts."""
+    hidden = _hidden(job)
+    is_kept = job.suite.samples.kind == "texts" and job.suite.keep_samples != "none"
+    if not is_kept or Role.GENERATED in hidden:
         return ()
-    return job.sets.keys() - _hidden(job)
+    return [c for c in TEXT_COLUMNS if c != "references" or Role.REFERENCE not in hidden]
 
 
 def _hidden(job: Job) -> list[Role]:

@@ -28,7 +28,7 @@ from geneval.result import (
     MEDIA,
     MEDIA_INDEX,
     SAMPLES_FILE,
-    TEXT_COLUMNS,
+    TEXT_INDEX,
     Document,
     evidence_columns,
 )
@@ -103,19 +103,16 @@ def write_samples(
     sets: Mapping[Role, SampleSet],
     good: Mapping[Role, Ids],
     evidence: Mapping[str, Mapping[Role, Evidence]],
-    texts: Collection[Role] = (),
+    texts: Collection[str] = (),
 ) -> None:
     """samples.parquet: a row per sample with its role, id, cheap fields and evidence.
 
-    Of the roles in `texts` also what was written, asked and to be written.
+    `texts` are the columns of generated samples that are kept as they are.
     """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
     tables = []
-    shown = set(TEXT_COLUMNS) if Role.GENERATED in texts else set()
-    if Role.REFERENCE in sets.keys() - set(texts):  # training texts, as references
-        shown -= {"references"}
     for role, ids in good.items():
         samples = sets[role]
         row = rows_of(samples.ids)
@@ -124,7 +121,7 @@ def write_samples(
             if kind in ("label", "seed"):
                 values = samples.column(name)
                 columns[name] = [str(values[row[sample]]) for sample in ids]
-            elif name in shown and role is Role.GENERATED:
+            elif name in texts and role is Role.GENERATED:
                 values = samples.column(name)
                 columns[name] = [values[row[sample]] for sample in ids]
         evident = evidence_columns(role, ids, evidence)
@@ -154,6 +151,21 @@ def write_media(
             size = {"w": picture.width, "h": picture.height}
             index.append({**entry, "grid": place.get(picture.id, -1), **size})
     atomic_write(directory / MEDIA_INDEX, json.dumps(index, ensure_ascii=False).encode())
+
+
+def write_texts(
+    directory: Path, samples: SampleSet, shown: Collection[str], document: Document
+) -> None:
+    """media/texts.json: the generated texts of the grid and of every gallery, in these columns."""
+    grid = grid_ids(samples, document.sets[Role.GENERATED].bad)
+    place, row = rows_of(grid), rows_of(samples.ids)
+    columns = {name: samples.column(name) for name in samples.fields if name in shown}
+    entries = [
+        {"id": sample, "grid": place.get(sample, -1)}
+        | {name: cells[row[sample]] for name, cells in columns.items()}
+        for sample in sorted({*grid, *_galleries(document, Role.GENERATED)})
+    ]
+    atomic_write(directory / TEXT_INDEX, json.dumps(entries, ensure_ascii=False).encode())
 
 
 @dataclass(frozen=True)

@@ -62,11 +62,12 @@ def marked(one: str, other: str) -> tuple[tuple[Piece, ...], tuple[Piece, ...]]:
     """Both texts in pieces, by a longest common subsequence of words (of characters in Chinese)."""
     left, right = _TOKENS.findall(one), _TOKENS.findall(other)
     mine, theirs = list[Piece](), list[Piece]()
-    for tag, a, b, c, d in Indel.opcodes(left, right):
-        if a < b:
-            mine.append(Piece("".join(left[a:b]), tag != "equal"))
-        if c < d:
-            theirs.append(Piece("".join(right[c:d]), tag != "equal"))
+    for step in Indel.opcodes(left, right):
+        differs = step.tag != "equal"
+        if step.src_start < step.src_end:
+            mine.append(Piece("".join(left[step.src_start : step.src_end]), differs))
+        if step.dest_start < step.dest_end:
+            theirs.append(Piece("".join(right[step.dest_start : step.dest_end]), differs))
     return tuple(mine), tuple(theirs)
 
 

@@ -249,9 +249,12 @@ class Measuring:
         return {name for name in measurement.reads if fields.get(name) in BESIDE}
 
     def _given(self, measurement: Measurement) -> set[str]:
-        """The columns of generated samples that it reads and that no model wrote."""
+        """The columns of generated samples that make values comparable, and no model wrote.
+
+        What an optional column changes is for the metric to sign, as a tokeniser's name does.
+        """
         needs = [n for n in measurement.needs.values() if n.role is Role.GENERATED]
-        read = {column for need in needs for column in need.columns}
+        read = {column for need in needs for column in need.columns if column not in need.also}
         return (read | self._beside_images(measurement, Role.GENERATED)) - {*WRITTEN, "label"}
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:

@@ -48,8 +48,8 @@ class Need:
     measurement unless `extractor` names one; `or_moments` accepts a role that is known by its
     moments only. neighbours: also `k`.
     labels: `role` and `source`, and `classes` that predictions must be able to name. fields: `role`
-    and `columns`, and `also`, columns that are delivered where the samples have them. values:
-    addresses in `of`, delivered with their evidence.
+    and `columns`, and `also`, columns that are delivered where the samples have them (in a plan
+    they stand in `columns` too). values: addresses in `of`, delivered with their evidence.
     """
 
     kind: Kind

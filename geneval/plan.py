@@ -252,7 +252,7 @@ def _resolved(
     facts = sets.get(need.role)
     if need.also and facts is not None:
         there = tuple(name for name in need.also if name in facts.fields)
-        need = replace(need, columns=(*need.columns, *there), also=())
+        need = replace(need, columns=(*need.columns, *there), also=there)
     if not need.or_moments or facts is None:
         return need
     if facts.known is None:

@@ -15,13 +15,9 @@ def command(
         list[str],
         typer.Argument(help="Run directories or result.json files; with --suite, NAME=SAMPLES."),
     ],
-    suite: Annotated[
-        str | None, typer.Option(help="Evaluate samples under this suite first.")
-    ] = None,
-    reference: Annotated[Path | None, typer.Option(help="Their reference, with --suite.")] = None,
-    field: Annotated[
-        list[str] | None, typer.Option(help="Which column holds a field, with --suite.")
-    ] = None,
+    suite: Annotated[str | None, typer.Option(help="Evaluate samples under it first.")] = None,
+    reference: Annotated[Path | None, typer.Option(help="Their reference.")] = None,
+    field: Annotated[list[str] | None, typer.Option(help="Which column holds a field.")] = None,
     set_: Sets = None,
     device: Device = "auto",
     against: Annotated[
@@ -47,16 +43,11 @@ def command(
     from geneval.compare import compare, to_json
     from geneval.errors import ExitCode
     from geneval.reports.write import write_comparison
-    from geneval.result import Result
     from geneval.rundir import folder_name
 
-    if suite is None:
-        loaded = [Result.load(Path(path)) for path in results]
-    else:
-        overrides = [*(set_ or []), *(f"samples.fields.{named}" for named in field or [])]
-        given = {"reference": reference}
-        loaded = fresh.evaluated(suite, overrides, results, given, out or Path("runs"), device)
-    found = compare(loaded, against)
+    overrides = [*(set_ or []), *(f"samples.fields.{named}" for named in field or [])]
+    runs = out or Path("runs")
+    found = compare(fresh.results(results, suite, overrides, reference, runs, device), against)
     page = write_comparison(found, out or Path("runs") / folder_name(found.suite) / "comparison")
     print(json.dumps(to_json(found)) if json_ else comparing.text(found, page))
     raise typer.Exit(ExitCode.ERROR if found.problems else ExitCode.PASSED)

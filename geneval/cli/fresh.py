@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from geneval.cli.console import progress, say
 from geneval.errors import UsageError
@@ -13,15 +13,33 @@ if TYPE_CHECKING:
     from geneval.result import Result
 
 
-def evaluated(
-    suite: str,
-    overrides: Sequence[str],
+def results(
     named: Sequence[str],
-    given: Mapping[str, Any],
+    suite: str | None,
+    overrides: Sequence[str],
+    reference: Path | None,
     out: Path,
     device: str,
 ) -> list[Result]:
-    """The results of samples written `NAME=PATH` or `PATH`, whose runs are kept below `out`."""
+    """The results at some paths; with a suite, those of samples written `NAME=PATH` or `PATH`."""
+    from geneval.result import Result
+
+    if suite is not None:
+        return _evaluated(suite, overrides, _places(named), reference, out, device)
+    if overrides or reference is not None:
+        raise UsageError("--set, --field and --reference are for samples: give --suite")
+    return [Result.load(Path(path)) for path in named]
+
+
+def _evaluated(
+    suite: str,
+    overrides: Sequence[str],
+    places: Mapping[str, Path],
+    reference: Path | None,
+    out: Path,
+    device: str,
+) -> list[Result]:
+    """The results of samples by name, whose runs are kept below `out`."""
     import shlex
     import sys
 
@@ -33,7 +51,7 @@ def evaluated(
     from geneval.run import execute, resolve_device
     from geneval.suite import load_suite
 
-    chosen, ledger, results = load_suite(suite, overrides), Ledger(default_root()), []
+    chosen, ledger, found = load_suite(suite, overrides), Ledger(default_root()), []
     place, command = resolve_device(device), shlex.join(["geneval", *sys.argv[1:]])
     jobs = [
         open_job(
@@ -43,14 +61,14 @@ def evaluated(
             subject=Subject(name, "samples", step=step_of(name)),
             device=place,
             origin={"command": command},
-            **given,
+            reference=reference,
         )
-        for name, path in _places(named).items()
+        for name, path in places.items()
     ]
     for job in jobs:
         say(f"{job.subject.name} under {chosen.name}")
-        results.append(execute(job, out, RUN_WRITERS, progress()).result)
-    return results
+        found.append(execute(job, out, RUN_WRITERS, progress()).result)
+    return found
 
 
 def _places(named: Sequence[str]) -> dict[str, Path]:

@@ -23,7 +23,7 @@ from geneval.ledger import Ledger, file_state
 from geneval.samples.files import ImageFiles
 from geneval.samples.images import Alpha, decode
 from geneval.samples.metadata import is_text, read_records, renamed
-from geneval.samples.sampleset import Batch, FieldType, rows_of, type_of
+from geneval.samples.sampleset import WRITTEN, Batch, FieldType, rows_of, type_of
 from geneval.signature import Digest, digest
 
 if TYPE_CHECKING:
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 IMAGES = ("image", "source_image")  # the columns that hold images
+_FOR_TEXTS = "; for texts write samples: {kind: texts}"
 
 
 class ImageSource(Protocol):
@@ -62,7 +63,8 @@ class PairSet:
         _require_plain(columns, fields or {}, path)
         columns = renamed(columns, fields or {}, str(path))
         if "image" not in columns:
-            raise SampleError(f"{path} has no column image; it has {', '.join(columns)}")
+            hint = _FOR_TEXTS if set(WRITTEN) & set(columns) else ""
+            raise SampleError(f"{path} has no column image; it has {', '.join(columns)}{hint}")
         found = {name: columns.pop(name) for name in IMAGES if name in columns}
         ids = record_ids(columns.pop("id", None), len(found["image"]), str(path))
         order = sorted(range(len(ids)), key=ids.__getitem__)
@@ -280,7 +282,8 @@ def _cells(name: str, cells: list[tuple[int, Any]], path: Path, nested: bool) ->
     is_nested = any(isinstance(cell, list | dict) for cell in plain)
     for line, cell in cells:
         if isinstance(cell, list | dict) and not nested:
-            raise SampleError(f"{path}:{line}: {name} is no text and no number")
+            hint = _FOR_TEXTS if name in (*WRITTEN, "references") else ""
+            raise SampleError(f"{path}:{line}: {name} is no text and no number{hint}")
         if isinstance(cell, str) and not is_text(cell):
             raise SampleError(f"{path}:{line}: {name} is no text that can be written")
     is_numeric = all(isinstance(cell, int | float) for cell in plain)

@@ -12,6 +12,7 @@ import numpy as np
 
 from geneval.data import Fields
 from geneval.items import Floats, worst_of
+from geneval.metric import RANGE_SLACK
 from geneval.resample import Context, bootstrap_sums
 from geneval.signature import Scalar
 from geneval.value import Estimate, Evidence, Ids, Role
@@ -74,17 +75,21 @@ def corpus_estimate(
 ) -> Estimate:
     """The value of summed statistics [n, k] of rows sorted by id, with its bootstrap interval.
 
+    Resamples that all agree, as those of perfect segments do, are no certainty and no interval.
     `reduce` makes values [b] of sums [b, k]; `items` [n] are the scores of the segments alone, of
     which `worst_first` −1 says that the largest is the worst.
     """
     number = float(reduce(statistics.sum(axis=0)[None])[0])
     (sums,) = bootstrap_sums((statistics,), context.generator("segments"))
     se = float(np.std(reduce(sums), ddof=1))
+    interval = context.interval(number, se, "multinomial bootstrap", "population", range_)
+    varies = se > RANGE_SLACK * max(1.0, abs(number))
     return Estimate(
         output=output,
         number=number,
         n={Role.GENERATED: len(ids)},
-        interval=context.interval(number, se, "multinomial bootstrap", "population", range_),
+        interval=interval if varies else None,
+        no_interval=None if varies else "no segment differs from the others",
         evidence={Role.GENERATED: Evidence("statistics", ids, statistics)},
         signed=signed or {},
         finding=finding,

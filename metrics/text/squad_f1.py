@@ -11,7 +11,7 @@ comprehension); unless set, characters where `lang`, else the script of the refe
 does not part words by spaces. The interval is of the mean of the population, by the central limit
 theorem.
 
-Source: the evaluation script of SQuAD (Rajpurkar et al. 2016, arXiv:1606.05250, and 2.0).
+Paper: Rajpurkar et al. 2016, arXiv:1606.05250, whose evaluation script (of 2.0) this follows.
 """
 
 from __future__ import annotations
@@ -44,6 +44,7 @@ def token_f1(made: list[str], wanted: list[str]) -> float:
 @metric(
     "squad_f1",
     version=1,
+    paper="arXiv:1606.05250",
     min_n=2,
     n_match="any",
     outputs=[OutputSpec("squad_f1", "higher", range=(0, 1))],

@@ -291,6 +291,28 @@ def test_training_texts_are_not_kept(tmp_path: Path, ledger: Ledger) -> None:
     assert "a cat" not in (hidden / "media/texts.json").read_text()
 
 
+def test_texts_under_a_suite_of_images_are_told_of_the_kind(tmp_path: Path, ledger: Ledger) -> None:
+    """A suite that forgot `samples: {kind: texts}` says so."""
+    (tmp_path / "s.yaml").write_text("version: 1\nmetrics: [bleu]\n")
+    plain = [{"hypothesis": "a", "references": "a"}]
+    for records in (plain, [{"hypothesis": "a", "references": ["a"]}]):
+        path = written(tmp_path / "x.jsonl", records)
+        with pytest.raises(SampleError, match=r"for texts write samples: \{kind: texts\}"):
+            evaluated(ledger, str(tmp_path / "s.yaml"), samples=path)
+
+
+def test_perfect_segments_are_no_certainty(ledger: Ledger) -> None:
+    """Where no resample differs there is no interval, but the reason why."""
+    same = [
+        {"hypothesis": f"one two three {i} five", "references": f"one two three {i} five"}
+        for i in range(9)
+    ]
+    for name in ("bleu", "chrf", "ter"):
+        value = evaluated(ledger, name, samples=same)[name]
+        assert value.number == pytest.approx(0 if name == "ter" else 100)
+        assert value.no_interval == "no segment differs from the others"
+
+
 # ------------------------------------------------------------------------ tokenisers
 
 

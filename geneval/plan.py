@@ -70,7 +70,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One metric with its needs and the key of the extractor that serves those which name none.
+    """One metric with its needs and the key of the extractor for those that name none, or ''.
 
     In a plan `or_moments` of a need says that moments do serve it; `reads` are the fields that its
     extractors' layers are made of.
@@ -185,8 +185,9 @@ def make_plan(
     """
     measurements, skipped = [], dict[str, str]()
     for entry in suite.metrics:
-        choice = entry.own_extractor or suite.extractor
-        measurement = Measurement(entry, entry.spec.needs(entry.options), choice.key)
+        choice, wanted = entry.own_extractor or suite.extractor, entry.spec.needs(entry.options)
+        falls_back = any(need.layer and not need.extractor for need in wanted.values())
+        measurement = Measurement(entry, wanted, choice.key if falls_back else "")
         try:
             _require_built(measurement, unbuilt or {})
             needs = {
@@ -302,9 +303,9 @@ def _check(
         _check_labels(need, measurement, facts, extractors)
     for column in need.columns:
         if column not in facts.fields:
-            has = ", ".join(facts.fields)
-            told = f"{key} needs the field {column!r} of every {need.role} sample"
-            raise UsageError(f"{told}, and {facts.name} has {has}: {_bring(column)}")
+            how = f"; {_bring(column)}" if column in _TYPES else ""
+            told = unknown("field", column, facts.fields)
+            raise UsageError(f"{key}: {facts.name}: {told}{how}")
 
 
 def unfit(role: str, known: KnownMoments, extractor: FeatureExtractor) -> str:

@@ -199,7 +199,7 @@ def test_references_of_a_file_pair_by_id(tmp_path: Path, ledger: Ledger) -> None
 
 def test_no_references_is_refused_by_the_plan(ledger: Ledger) -> None:
     """The sentence says how to give some."""
-    with pytest.raises(UsageError, match=r"needs the field 'references' .*--reference FILE"):
+    with pytest.raises(UsageError, match=r"unknown field 'references'.*--reference FILE"):
         evaluated(ledger, "bleu", samples=["a", "b"])
 
 

@@ -53,6 +53,12 @@ PAPERS: Mapping[str, Paper] = {
         "Improved Techniques for Training GANs",
         2016,
     ),
+    "arXiv:1606.05250": Paper(
+        "rajpurkar2016squad",
+        "Rajpurkar, Pranav and Zhang, Jian and Lopyrev, Konstantin and Liang, Percy",
+        "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
+        2016,
+    ),
     "arXiv:1706.08500": Paper(
         "heusel2017fid",
         "Heusel, Martin and Ramsauer, Hubert and Unterthiner, Thomas and Nessler, Bernhard and "
@@ -79,6 +85,12 @@ PAPERS: Mapping[str, Paper] = {
         "Zhang, Richard and Isola, Phillip and Efros, Alexei A. and Shechtman, Eli and Wang, "
         "Oliver",
         "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
+        2018,
+    ),
+    "arXiv:1804.08771": Paper(
+        "post2018sacrebleu",
+        "Post, Matt",
+        "A Call for Clarity in Reporting BLEU Scores",
         2018,
     ),
     "arXiv:1812.04948": Paper(

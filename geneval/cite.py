@@ -14,7 +14,7 @@ from geneval.value import Role, Value
 _SOFTWARE = "@software{{geneval,\n  title = {{geneval}},\n  version = {{{version}}}\n}}"
 _OF_DATA = {
     *("metric", "ext", "weights", "layer", "resize", "prec", "n", "ref", "train", "v", "of"),
-    *("target", "prompt", "source_prompt", "source_image", "weights2", "layer2"),
+    *("target", "prompt", "source_prompt", "source_image", "references", "weights2", "layer2"),
 }
 
 

@@ -8,14 +8,27 @@ that they pair.
 
 from __future__ import annotations
 
+import json
 import math
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from types import SimpleNamespace
 
 import numpy as np
 
-from geneval.resample import quantile
+from geneval.metric import all_metrics
+from geneval.resample import (
+    Context,
+    Floats,
+    approximate_randomization,
+    paired_bootstrap,
+    quantile,
+)
 from geneval.result import Result
 from geneval.value import Evidence, Interval, OutputSpec, Role, Value
+
+RANDOMIZATION = "approximate randomization"
 
 
 @dataclass(frozen=True)
@@ -23,7 +36,8 @@ class Difference:
     """Value of a minus value of b at an address, or the problem that forbids it.
 
     `se` is the standard error, `paired` whether generated samples were paired, `p` the two-sided
-    p-value of no difference; all three are None for a value without evidence or interval.
+    p-value of no difference; all three are None for a value without evidence or interval. `tests`
+    holds p-values by the name of the test where values were resampled; `p` is the first of them.
     """
 
     address: str
@@ -33,6 +47,7 @@ class Difference:
     paired: bool = False
     p: float | None = None
     problem: str | None = None
+    tests: Mapping[str, float] = field(default_factory=dict)
 
 
 def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Difference:
@@ -45,6 +60,11 @@ def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Diffe
     if problem or first.number is None or second.number is None:
         return Difference(by, problem=problem)
     number = first.number - second.number
+    resampled = _resampled(a, b, first, second)
+    if resampled is not None:
+        se, tests = resampled
+        found = interval_of(by, number, se, level, method="paired bootstrap", paired=True)
+        return replace(found, p=tests[RANDOMIZATION], tests=tests)
     paired, squared = _variance(a, b, first, second)
     if squared == 0 and first.inputs != second.inputs:
         # Not one sample of either set varies, as in 8 of 8 against 9 of 9. That is no certainty.
@@ -99,9 +119,7 @@ def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, 
     linear = all(e.kind != "statistics" for e in (*mine.values(), *theirs.values()))
     if not mine or set(mine) != set(theirs) or not linear:
         return False, _from_intervals(first, second)
-    declared = (
-        a.document.suite.document.get("pair_by") == "id" == b.document.suite.document.get("pair_by")
-    )
+    declared = _declared(a, b)
     total, paired = 0.0, False
     for role in mine:
         one, other = mine[role], theirs[role]
@@ -109,6 +127,53 @@ def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, 
         paired |= together and role is Role.GENERATED
         total += _role_variance(one, other, together)
     return paired, total
+
+
+def _resampled(
+    a: Result, b: Result, first: Value, second: Value
+) -> tuple[float, dict[str, float]] | None:
+    """Standard error and p-values of a difference of paired values made of summed statistics.
+
+    None where samples do not pair, or this geneval does not know the metric as it was then.
+    """
+    one, other = (r.evidence(v).get(Role.GENERATED) for r, v in ((a, first), (b, second)))
+    if one is None or other is None or one.kind != "statistics" or one.ids != other.ids:
+        return None
+    spec = all_metrics().get(first.metric)
+    version = dict(first.signature.fields).get("v")
+    known = spec is not None and spec.version == version and first.spec.name in spec.reduce
+    if not known or not _declared(a, b) or len(one.ids) < 2:
+        return None
+    entries = a.document.suite.document["metrics"]
+    options = next(entry["options"] for entry in entries if entry["key"] == first.key)
+    seed = int(a.document.suite.document["seed"])
+    # An Evidence is itself and nothing else, so that what was resampled once is known by it.
+    return _tested(one, other, first.metric, first.spec.name, json.dumps(options), seed)
+
+
+@lru_cache(maxsize=64)
+def _tested(
+    one: Evidence, other: Evidence, metric: str, output: str, options: str, seed: int
+) -> tuple[float, dict[str, float]]:
+    reduce, o = all_metrics()[metric].reduce[output], SimpleNamespace(**json.loads(options))
+    context = Context(seed)
+
+    def reduced(sums: Floats) -> Floats:
+        return reduce(sums, o)
+
+    se, p_bootstrap = paired_bootstrap(
+        one.rows, other.rows, reduced, context.generator("paired bootstrap")
+    )
+    p = approximate_randomization(
+        one.rows, other.rows, reduced, context.generator("approximate randomization")
+    )
+    return se, {RANDOMIZATION: p, "paired bootstrap": p_bootstrap}
+
+
+def _declared(a: Result, b: Result) -> bool:
+    """Whether the suites of both declare that generated samples of one id pair."""
+    declared = [result.document.suite.document.get("pair_by") for result in (a, b)]
+    return declared == ["id", "id"]
 
 
 def _role_variance(one: Evidence, other: Evidence, together: bool) -> float:

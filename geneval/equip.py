@@ -10,7 +10,7 @@ from geneval.checkpoint import GeneratedSet
 from geneval.errors import UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, build_extractor, weights_name
 from geneval.extractors.weights import PUBLISHED, present
-from geneval.plan import Plan, chosen_extractors
+from geneval.plan import Plan, chosen_extractors, uses_own_extractor
 from geneval.samples.sampleset import SampleSet
 from geneval.suite import ExtractorChoice, Suite
 
@@ -25,7 +25,8 @@ def require_used_weights(suite: Suite) -> None:
 
 def built(suite: Suite, device: str) -> tuple[dict[str, FeatureExtractor], dict[str, str]]:
     """The extractors by key, and why those that only optional metrics use cannot be had."""
-    needed = {suite.extractor.key for e in suite.metrics if not (e.own_extractor or e.optional)}
+    by_suite = suite.metrics if uses_own_extractor(suite) else []
+    needed = {suite.extractor.key for e in by_suite if not (e.own_extractor or e.optional)}
     needed |= {e.own_extractor.key for e in suite.metrics if e.own_extractor and not e.optional}
     found, unbuilt = dict[str, FeatureExtractor](), dict[str, str]()
     for key, choice in chosen_extractors(suite).items():

@@ -22,6 +22,7 @@ from geneval.samples.open import open_images, open_moments
 from geneval.samples.pairs import read_prompts
 from geneval.samples.sampleset import SampleSet, require
 from geneval.samples.statistics import KnownMoments
+from geneval.samples.texts import TextSet, open_texts
 from geneval.suite import SamplesSpec, Suite, load_suite
 from geneval.value import Role
 
@@ -48,11 +49,12 @@ def evaluate(
     `suite` is a path, the name of a shipped suite, or metric names with commas. `samples`,
     `reference` and `train` are each a path (a folder of images, `.zip`, `.tar`, `.npy`, `.npz`,
     records in `.jsonl`, `.csv` or `.parquet`; for the reference also moments `mu` and `sigma`), an
-    array [n, h, w, c] or tensor [n, c, h, w] of images, a pair of images and labels, or a
-    SampleSet. With `out` a run directory with reports is written below it. `overrides` sets suite
-    keys, as in `{"metrics.kid.subsets": 50}`. `name`, training `step` and training `seed` say whose
-    samples these are, for comparisons over steps and replicates; a step is also read from the name.
-    What the reader of the numbers must know is warned of, unless a `progress` hears it.
+    array [n, h, w, c] or tensor [n, c, h, w] of images, a pair of images and labels, a list of
+    texts or of records of texts where the suite is of texts, or a SampleSet. With `out` a run
+    directory with reports is written below it. `overrides` sets suite keys, as in
+    `{"metrics.kid.subsets": 50}`. `name`, training `step` and training `seed` say whose samples
+    these are, for comparisons over steps and replicates; a step is also read from the name. What
+    the reader of the numbers must know is warned of, unless a `progress` hears it.
 
     >>> import numpy as np, geneval
     >>> a, b = np.random.default_rng(0).integers(0, 256, (2, 64, 8, 8, 3), dtype=np.uint8)
@@ -119,25 +121,17 @@ def open_job(
         )
         origin = {**(origin or {}), "checkpoint": str(checkpoint)}
     elif samples is not None:
-        sets[Role.GENERATED] = open_samples(samples, suite.samples, ledger, "samples")
+        if suite.samples.kind == "texts":
+            sets = _texts(suite, samples, reference, train)
+        else:
+            sets[Role.GENERATED] = open_samples(samples, suite.samples, ledger, "samples")
         subject = subject or _named(_called(sets[Role.GENERATED].name))
     else:
         raise UsageError(
             "nothing to evaluate: give --samples PATH, or --checkpoint PATH --adapter NAME"
         )
-    for role, given, spec in (
-        (Role.REFERENCE, reference, suite.reference),
-        (Role.TRAIN, train, suite.train),
-    ):
-        given = given if given is not None else (spec.path if spec else None)
-        if given is None:
-            continue
-        is_path = role is Role.REFERENCE and isinstance(given, str | Path)
-        moments = open_moments(Path(given)) if is_path else None
-        if moments is not None:
-            known[role] = moments
-        if moments is None or moments.beside_images:
-            sets[role] = open_samples(given, spec or SamplesSpec(), ledger, role.value)
+    if suite.samples.kind != "texts":
+        known = _add_others(sets, suite, ledger, reference, train)
     return prepare(
         suite,
         sets,
@@ -170,6 +164,58 @@ def open_samples(given: Any, spec: SamplesSpec, ledger: Ledger, name: str) -> Sa
             f"{name}: give a path, an array, a tensor or a SampleSet, not {given!r:.60}"
         )
     return from_memory(images, labels, name, spec.alpha)
+
+
+def _add_others(
+    sets: dict[Role, SampleSet], suite: Suite, ledger: Ledger, reference: Any, train: Any
+) -> dict[Role, KnownMoments]:
+    """Add the images of the other roles that are given or named by the suite; their moments."""
+    known: dict[Role, KnownMoments] = {}
+    for role, given, spec in (
+        (Role.REFERENCE, reference, suite.reference),
+        (Role.TRAIN, train, suite.train),
+    ):
+        given = given if given is not None else (spec.path if spec else None)
+        if given is None:
+            continue
+        is_path = role is Role.REFERENCE and isinstance(given, str | Path)
+        moments = open_moments(Path(str(given))) if is_path else None
+        if moments is not None:
+            known[role] = moments
+        if moments is None or moments.beside_images:
+            sets[role] = open_samples(given, spec or SamplesSpec(), ledger, role.value)
+    return known
+
+
+def _texts(suite: Suite, samples: Any, reference: Any, train: Any) -> dict[Role, SampleSet]:
+    """The texts of every role; references that lie by themselves are joined to the samples.
+
+    `--field references=COLUMN` names the column of the file that holds the references.
+    """
+    fields = dict(suite.samples.fields)
+    given = {Role.REFERENCE: (reference, suite.reference), Role.TRAIN: (train, suite.train)}
+    found: dict[Role, TextSet] = {}
+    for role, (one, spec) in given.items():
+        one = one if one is not None else _paths(spec)
+        if one is None:
+            continue
+        named = dict(spec.fields) if spec else {}
+        if role is Role.REFERENCE and "references" in fields:
+            named["references"] = fields.pop("references")
+        found[role] = open_texts(one, role.value, named, "references")
+    texts = open_texts(samples, "samples", fields)
+    if Role.REFERENCE in found:
+        texts = texts.with_references(found[Role.REFERENCE])
+    elif texts.references is not None:
+        found[Role.REFERENCE] = texts.references
+    return {Role.GENERATED: texts, **found}
+
+
+def _paths(spec: SamplesSpec | None) -> list[Path] | None:
+    """Where a suite says that texts lie."""
+    if spec is None or spec.path is None:
+        return None
+    return [Path(one) for one in ([spec.path] if isinstance(spec.path, str) else spec.path)]
 
 
 def _named(name: str, step: int | None = None, seed: int | None = None) -> Subject:

@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from geneval.engine.extract import BESIDE, LIBRARIES, TARGET
+from geneval.engine.extract import BESIDE, LIBRARIES, TARGET, plain
 from geneval.engine.inputs import Inputs, Scope
 from geneval.engine.memory import own_source, recall, remember
 from geneval.engine.progress import Progress, stage
@@ -27,7 +27,7 @@ from geneval.pairs import sharing
 from geneval.plan import Measurement, Plan
 from geneval.resample import Context, lowest_hashed
 from geneval.result import MetricResult, evidence_note
-from geneval.samples.sampleset import image_content
+from geneval.samples.sampleset import WRITTEN, image_content
 from geneval.signature import Digest, Scalar, Signature, digest
 from geneval.source import source_of, versions
 from geneval.suite import MetricEntry
@@ -42,6 +42,7 @@ from geneval.value import (
 )
 
 EvidenceByRole = Mapping[Role, Evidence]
+TEXT_LIBRARIES = ("sacrebleu", "rapidfuzz", "mecab-python3", "mecab-ko")
 
 
 class Measuring:
@@ -200,7 +201,6 @@ class Measuring:
         if any(need.kind == "values" for need in measurement.needs.values()):
             return None
         entry = measurement.entry
-        names = {n.extractor or measurement.extractor for n in measurement.needs.values()}
         return digest(
             {
                 "metric": [entry.metric, entry.spec.version, source_of(entry.spec.compute)],
@@ -210,13 +210,13 @@ class Measuring:
                         dict(self.extractors[name].identity),
                         source_of(type(self.extractors[name])),
                     ]
-                    for name in sorted(names)
+                    for name in sorted(measurement.extractors)
                 },
                 **data,
                 "context": [self.context.seed, self.context.level],
                 "backend": self.backend,
                 "code": own_source(),
-                "libraries": versions("numpy", "scipy", *LIBRARIES),
+                "libraries": versions("numpy", "scipy", *TEXT_LIBRARIES, *LIBRARIES),
             }
         )
 
@@ -237,9 +237,7 @@ class Measuring:
             columns = {c for n in measurement.needs.values() if n.role is role for c in n.columns}
             columns |= {measurement.entry.by} if measurement.entry.by else set()
             columns |= self._beside_images(measurement, role)
-            read = {
-                name: list(map(str, samples.column(name))) for name in sorted(columns - {"label"})
-            }
+            read = {name: plain(samples.column(name)) for name in sorted(columns - {"label"})}
             found[str(role)] = [self.fingerprints[role], digest(self.inputs.good(role))]
             found[str(role)] += [digest(read)] if read else []
         if TARGET in measurement.reads:
@@ -251,6 +249,15 @@ class Measuring:
         """The columns other than images that a measurement's layers read, such as prompts."""
         fields = self.inputs.samples(role).fields
         return {name for name in measurement.reads if fields.get(name) in BESIDE}
+
+    def _given(self, measurement: Measurement) -> set[str]:
+        """The columns of generated samples that make values comparable, and no model wrote.
+
+        What an optional column changes is for the metric to sign, as a tokeniser's name does.
+        """
+        needs = [n for n in measurement.needs.values() if n.role is Role.GENERATED]
+        read = {column for need in needs for column in need.columns if column not in need.also}
+        return (read | self._beside_images(measurement, Role.GENERATED)) - {*WRITTEN, "label"}
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:
         if need.kind == "values":
@@ -312,8 +319,9 @@ class Measuring:
             fields.append(("of", digest(digests)[:16]))
         if Role.GENERATED in measurement.roles:
             fields += sorted(self.inputs.samples(Role.GENERATED).conventions.items())
-        fields += [(name, _scalar(value)) for name, value in options.items()]
-        fields += list(spec.conventions.items())
+        signed = dict(estimate.signed)
+        fields += [(n, signed.pop(n) if n in signed else _scalar(v)) for n, v in options.items()]
+        fields += [*spec.conventions.items(), *signed.items()]
         if measurement.entry.by:
             fields.append(("by", measurement.entry.by))
         if spec.n_match != "any" and not read:
@@ -321,8 +329,8 @@ class Measuring:
         short = {Role.REFERENCE: "ref", Role.TRAIN: "train"}
         if Role.GENERATED in measurement.roles:
             asked = self.inputs.samples(Role.GENERATED)
-            for name in sorted(self._beside_images(measurement, Role.GENERATED)):
-                fields.append((name, digest(list(map(str, asked.column(name))))[:16]))
+            for name in sorted(self._given(measurement)):
+                fields.append((name, digest(plain(asked.column(name)))[:16]))
             for name in sorted(measurement.reads - {"image"}):
                 if asked.fields.get(name) == "image":
                     fields.append((name, digest(list(image_content(asked, name)))[:16]))

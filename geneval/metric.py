@@ -16,6 +16,7 @@ from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from geneval.data import Features, Moments
 from geneval.errors import UsageError, unknown
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 Kind = Literal["features", "logits", "labels", "neighbours", "fields", "values"]
 LabelSource = Literal["given", "predicted"]
 Compute = Callable[..., Sequence[Estimate]]
+Reduce = Callable[[NDArray[np.float64], Any], NDArray[np.float64]]  # sums [b, k], options → [b]
 Example = Callable[[np.random.Generator, float], Mapping[str, Any]]
 PLUGINS = "geneval.metrics"  # the group of entry points that add metrics
 RANGE_SLACK = 1e-9  # rounding that may carry a number past an end of its declared range
@@ -49,7 +51,8 @@ class Need:
     measurement unless `extractor` names one; `or_moments` accepts a role that is known by its
     moments only. neighbours: also `k`.
     labels: `role` and `source`, and `classes` that predictions must be able to name. fields: `role`
-    and `columns`. values: addresses in `of`, delivered with their evidence.
+    and `columns`, and `also`, columns that are delivered where the samples have them (in a plan
+    they stand in `columns` too). values: addresses in `of`, delivered with their evidence.
     """
 
     kind: Kind
@@ -59,6 +62,7 @@ class Need:
     k: int = 0
     source: LabelSource = "given"
     columns: tuple[str, ...] = ()
+    also: tuple[str, ...] = ()
     of: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     layer: str | None = None
@@ -94,9 +98,9 @@ def labels(role: str, source: LabelSource, classes: Sequence[str] | None = None)
     return Need("labels", Role(role), source=source, classes=tuple(classes or ()), layer=layer)
 
 
-def fields(role: str, *columns: str) -> Need:
-    """Plain columns of a role."""
-    return Need("fields", Role(role), columns=columns)
+def fields(role: str, *columns: str, also: Sequence[str] = ()) -> Need:
+    """Plain columns of a role; those in `also` only where its samples have them."""
+    return Need("fields", Role(role), columns=columns, also=tuple(also))
 
 
 def values(*addresses: str) -> Need:
@@ -113,7 +117,9 @@ class MetricSpec:
     `min_n` is the least number of generated samples; `n_match` says how far n may differ in a
     comparison; `example(rng, damage)` makes healthy (0) to ruined (1) inputs for the tests;
     `extractor` is the one used when the suite names none for this metric; `asks` is what it asks of
-    the pairs of generated and reference features, which metrics of one extractor share.
+    the pairs of generated and reference features, which metrics of one extractor share. `reduce`
+    maps an output whose evidence is sufficient statistics to what makes values [b] of their sums
+    [b, k] under the metric's options; comparisons resample with it.
     """
 
     name: str
@@ -130,6 +136,7 @@ class MetricSpec:
     symmetric: tuple[str, ...] = ()
     extractor: str | None = None
     asks_of: Callable[[Any], Asks] | None = None
+    reduce: Mapping[str, Reduce] = field(default_factory=dict)
 
     @property
     def chapter(self) -> str:
@@ -229,6 +236,7 @@ def metric(
     symmetric: Sequence[str] = (),
     extractor: str | None = None,
     asks: Callable[[Any], Asks] | None = None,
+    reduce: Mapping[str, Reduce] | None = None,
 ) -> Callable[[Compute], Compute]:
     """Register the decorated function as the metric `name`."""
 
@@ -254,6 +262,7 @@ def metric(
             symmetric=tuple(symmetric),
             extractor=extractor,
             asks_of=asks,
+            reduce=reduce or {},
         )
         return compute
 

@@ -34,6 +34,10 @@ _TYPES: Mapping[str, FieldType] = {  # of the fields that extractors read
     "source_prompt": "text",
     "latent": "latent",
     "seed": "seed",
+    "hypothesis": "text",
+    "references": "texts",
+    "samples": "texts",
+    "turns": "turns",
 }
 
 
@@ -67,7 +71,7 @@ class Pass:
 
 @dataclass(frozen=True)
 class Measurement:
-    """One metric with its needs and the key of the extractor they are computed with.
+    """One metric with its needs and the key of the extractor for those that name none, or ''.
 
     In a plan `or_moments` of a need says that moments do serve it; `reads` are the fields that its
     extractors' layers are made of.
@@ -87,6 +91,16 @@ class Measurement:
     def key(self) -> str:
         """Its key in addresses."""
         return self.entry.key
+
+    def extractor_of(self, need: Need) -> str | None:
+        """The key of the extractor that a need is computed with, if it is with any."""
+        return (need.extractor or self.extractor) if need.layer else None
+
+    @property
+    def extractors(self) -> tuple[str, ...]:
+        """The keys of all extractors it is computed with."""
+        used = map(self.extractor_of, self.needs.values())
+        return tuple(dict.fromkeys(key for key in used if key))
 
     @property
     def outputs(self) -> tuple[str, ...]:
@@ -153,12 +167,25 @@ class Plan:
 
 
 def chosen_extractors(suite: Suite) -> dict[str, ExtractorChoice]:
-    """Every extractor the suite names, by key, the suite's own first."""
-    choices = [suite.extractor, *(e.own_extractor for e in suite.metrics if e.own_extractor)]
+    """Every extractor the suite names, by key, the suite's own first; texts may need none."""
+    own = [e.own_extractor for e in suite.metrics if e.own_extractor]
+    choices = [suite.extractor, *own] if uses_own_extractor(suite) else own
     for entry in suite.metrics:
         needs = entry.spec.needs(entry.options).values()
         choices += [ExtractorChoice(name=need.extractor) for need in needs if need.extractor]
     return {choice.key: choice for choice in choices}
+
+
+def uses_own_extractor(suite: Suite) -> bool:
+    """Whether the suite's extractor is to be built: it is written, or a metric falls back on it."""
+    if suite.samples.kind != "texts" or "extractor" in suite.model_fields_set:
+        return True
+    return any(
+        need.layer and not need.extractor
+        for entry in suite.metrics
+        if entry.own_extractor is None
+        for need in entry.spec.needs(entry.options).values()
+    )
 
 
 def make_plan(
@@ -173,8 +200,9 @@ def make_plan(
     """
     measurements, skipped = [], dict[str, str]()
     for entry in suite.metrics:
-        choice = entry.own_extractor or suite.extractor
-        measurement = Measurement(entry, entry.spec.needs(entry.options), choice.key)
+        choice, wanted = entry.own_extractor or suite.extractor, entry.spec.needs(entry.options)
+        falls_back = any(need.layer and not need.extractor for need in wanted.values())
+        measurement = Measurement(entry, wanted, choice.key if falls_back else "")
         try:
             _require_built(measurement, unbuilt or {})
             needs = {
@@ -208,8 +236,7 @@ def make_plan(
 
 
 def _require_built(measurement: Measurement, unbuilt: Mapping[str, str]) -> None:
-    wanted = {need.extractor or measurement.extractor for need in measurement.needs.values()}
-    for key in wanted & unbuilt.keys():
+    for key in unbuilt.keys() & set(measurement.extractors):
         raise UsageError(unbuilt[key])
 
 
@@ -237,8 +264,11 @@ def _resolved(
     sets: Mapping[Role, SetFacts],
     extractors: Mapping[str, FeatureExtractor],
 ) -> Need:
-    """The need, which accepts moments only where they are to serve it."""
+    """The need, which accepts moments only where they are to serve it, with all its columns."""
     facts = sets.get(need.role)
+    if need.also and facts is not None:
+        there = tuple(name for name in need.also if name in facts.fields)
+        need = replace(need, columns=(*need.columns, *there), also=there)
     if not need.or_moments or facts is None:
         return need
     if facts.known is None:
@@ -253,9 +283,9 @@ def _reads(measurement: Measurement, extractors: Mapping[str, FeatureExtractor])
     """The fields that the layers wanted by a measurement are made of."""
     found: set[str] = set()
     for need in measurement.needs.values():
-        extractor = extractors[need.extractor or measurement.extractor]
-        layer = layer_of(extractor, need.layer or "")
-        found.update(extractor.layers[layer].reads if layer else ())
+        key = measurement.extractor_of(need)
+        layer = layer_of(extractors[key], need.layer or "") if key else None
+        found.update(extractors[key].layers[layer].reads if key and layer else ())
     return frozenset(found)
 
 
@@ -270,10 +300,9 @@ def _check(
         return
     if need.role not in sets:
         raise UsageError(f"{key} needs {need.role} samples: give {_GIVE[need.role]}")
-    facts = sets[need.role]
-    extractor = extractors[need.extractor or measurement.extractor]
-    if facts.known and need.or_moments:
-        reason = unfit(need.layer or "", facts.known, extractor)
+    facts, used = sets[need.role], measurement.extractor_of(need)
+    if facts.known and need.or_moments and used:
+        reason = unfit(need.layer or "", facts.known, extractors[used])
         if reason:
             raise UsageError(f"{key}: {reason}")
         return
@@ -282,14 +311,16 @@ def _check(
             f"{key} needs {need.role} samples, but {facts.name} holds moments only: give a folder "
             f"or an array of images, or leave {key} out"
         )
-    if need.layer:
-        layer = _check_layer(need.layer, extractor, key)
+    if need.layer and used:
+        layer = _check_layer(need.layer, extractors[used], key)
         _check_reads(layer, need.role, key, sets)
     if need.kind == "labels":
         _check_labels(need, measurement, facts, extractors)
     for column in need.columns:
         if column not in facts.fields:
-            raise UsageError(f"{key}: {facts.name}: {unknown('field', column, facts.fields)}")
+            how = f"; {_bring(column)}" if column in _TYPES else ""
+            told = unknown("field", column, facts.fields)
+            raise UsageError(f"{key}: {facts.name}: {told}{how}")
 
 
 def unfit(role: str, known: KnownMoments, extractor: FeatureExtractor) -> str:
@@ -352,6 +383,8 @@ def _bring(field: str) -> str:
     if field in ("latent", "seed"):
         return "give a checkpoint whose adapter takes latents (`geneval.Generator(latent=…)`)"
     how = f"add it as a column, or name the column that holds it with --field {field}=COLUMN"
+    if field == "references":
+        return f"{how}, or give --reference FILE with the same ids or lines"
     return f"{how}; a checkpoint gets `generate: {{prompts: FILE}}`" if field == "prompt" else how
 
 
@@ -361,8 +394,9 @@ def _check_labels(
     facts: SetFacts,
     extractors: Mapping[str, FeatureExtractor],
 ) -> None:
-    key, extractor = measurement.key, extractors[measurement.extractor]
+    key = measurement.key
     if need.source == "predicted":
+        extractor = extractors[measurement.extractor]
         if extractor.labels is None:
             name = extractor.identity["ext"]
             raise UsageError(f"{key}: the extractor {name} has no class names to predict")
@@ -383,12 +417,14 @@ def _check_labels(
     predicts = any(
         n.kind == "labels" and n.source == "predicted" for n in measurement.needs.values()
     )
-    if predicts and extractor.labels is not None:
-        strays = sorted(facts.labels - set(extractor.labels.names))
+    known = extractors[measurement.extractor].labels if predicts else None
+    if known is not None:
+        strays = sorted(facts.labels - set(known.names))
         if strays:
             raise UsageError(
                 f"{key}: the label {strays[0]!r} of {facts.name} is none that the extractor "
-                f"{extractor.identity['ext']} predicts ({', '.join(extractor.labels.names)})"
+                f"{extractors[measurement.extractor].identity['ext']} predicts "
+                f"({', '.join(known.names)})"
             )
 
 
@@ -399,7 +435,8 @@ def _check_groups(measurement: Measurement, sets: Mapping[Role, SetFacts]) -> No
     if not measurement.roles:
         raise UsageError(f"{measurement.key}: by: it reads values, not samples to group")
     for role in measurement.roles:
-        columns = [name for name, kind in sets[role].fields.items() if kind != "image"]
+        kinds = sets[role].fields.items()
+        columns = [name for name, kind in kinds if kind not in ("image", "texts", "turns")]
         if column not in columns:
             reason = unknown("column", column, columns)
             raise UsageError(f"{measurement.key}: by: {sets[role].name}: {reason}")

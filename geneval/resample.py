@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import math
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Literal
@@ -19,6 +19,8 @@ from numpy.typing import NDArray
 from geneval.value import Ids, Interval
 
 Target = Literal["population", "at_n"]
+Floats = NDArray[np.float64]
+WEIGHT_BYTES = 2**26  # of the weights of resamples that are held at a time
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,81 @@ def bootstrap(
     """Values [resamples] of a statistic of class counts, each side redrawn multinomially."""
     draws = [rng.multinomial(c.sum(), c / c.sum(), size=resamples) for c in counts]
     return np.array([statistic(*rows) for rows in zip(*draws, strict=True)])
+
+
+def bootstrap_sums(
+    parts: Sequence[Floats], rng: np.random.Generator, resamples: int = 1000
+) -> list[Floats]:
+    """Sums [resamples, k] over n rows drawn with replacement, the same rows of every part [n, k].
+
+    A resample is a vector of multinomial weights, so nothing is gathered: weights of a few
+    resamples at a time, `WEIGHT_BYTES` of them, meet the rows in one product.
+    """
+    n = len(parts[0])
+    found: list[list[Floats]] = [[] for _ in parts]
+    for count in _chunks(resamples, n):
+        weights = np.empty((count, n))
+        for row in weights:
+            row[:] = np.bincount(rng.integers(0, n, size=n), minlength=n)
+        for sums, rows in zip(found, parts, strict=True):
+            sums.append(weights @ rows)
+    return [np.concatenate(sums) for sums in found]
+
+
+def paired_bootstrap(
+    a: Floats,
+    b: Floats,
+    reduce: Callable[[Floats], Floats],
+    rng: np.random.Generator,
+    resamples: int = 1000,
+) -> tuple[float, float]:
+    """Standard error of the difference of two values, and p of Koehn's (2004) paired test.
+
+    `reduce` makes values [m] of sums [m, k] of the rows `a` and `b` [n, k] of the same samples. p
+    is the share of resampled differences that lie further above their mean, in size, than the
+    difference itself is large: Moses' and sacrebleu's test. No difference at all has p = 1.
+    """
+    real = abs(float((reduce(a.sum(0)[None]) - reduce(b.sum(0)[None]))[0]))
+    one, other = bootstrap_sums((a, b), rng, resamples)
+    differences = reduce(one) - reduce(other)
+    sizes = np.abs(differences)
+    p = (int((sizes - sizes.mean() > real).sum()) + 1) / (resamples + 1) if real else 1.0
+    return float(np.std(differences, ddof=1)), p
+
+
+def approximate_randomization(
+    a: Floats,
+    b: Floats,
+    reduce: Callable[[Floats], Floats],
+    rng: np.random.Generator,
+    trials: int = 10_000,
+) -> float:
+    """Two-sided p-value of no difference: rows of `a` and `b` [n, k] change sides by coin tosses.
+
+    Noreen (1989); the share of trials whose difference is larger than the one at hand, MultEval's
+    and sacrebleu's test. With signs M of ±1 both sides follow from one product: ½(Σ(a+b) ± M(a−b)).
+    No difference at all has p = 1.
+    """
+    total, apart = (a + b).sum(0), a - b
+    real = abs(float((reduce(a.sum(0)[None]) - reduce(b.sum(0)[None]))[0]))
+    if real == 0:
+        return 1.0
+    real += 1e-12 * max(1.0, real)  # what rounding makes larger is not larger
+    larger, n = 0, len(a)
+    for count in _chunks(trials, n):
+        bits = np.frombuffer(rng.bytes(count * n // 8 + 1), dtype=np.uint8)
+        signs = np.unpackbits(bits)[: count * n].reshape(count, n) * 2.0 - 1.0
+        moved = signs @ apart
+        sizes = np.abs(reduce((total + moved) / 2) - reduce((total - moved) / 2))
+        larger += int((sizes > real).sum())
+    return (larger + 1) / (trials + 1)
+
+
+def _chunks(total: int, n: int) -> Iterator[int]:
+    """How many vectors of n weights to hold at a time, until there were `total`."""
+    most = max(1, WEIGHT_BYTES // (8 * n))
+    for start in range(0, total, most):
+        yield min(most, total - start)
 
 
 def holm(p_values: Sequence[float]) -> list[float]:

@@ -27,7 +27,15 @@ from geneval.ledger import Ledger
 from geneval.measure import Measuring
 from geneval.metric import all_metrics
 from geneval.plan import Plan, SetFacts, check_form, make_plan
-from geneval.result import Document, Result, SetNote, Subject, SuiteNote, write_result
+from geneval.result import (
+    TEXT_COLUMNS,
+    Document,
+    Result,
+    SetNote,
+    Subject,
+    SuiteNote,
+    write_result,
+)
 from geneval.rundir import (
     Writer,
     folder_name,
@@ -36,6 +44,7 @@ from geneval.rundir import (
     write_kept,
     write_media,
     write_samples,
+    write_texts,
 )
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint, image_content
 from geneval.samples.statistics import KnownMoments
@@ -44,7 +53,10 @@ from geneval.suite import Suite
 from geneval.value import Role
 from geneval.verdict import Judgement, judge, load_baselines, write_judgement
 
-_PACKAGES = ("geneval", "numpy", "scipy", "torch", "pillow", "safetensors", "scikit-learn")
+_PACKAGES = (
+    *("geneval", "numpy", "scipy", "torch", "pillow", "safetensors", "scikit-learn"),
+    *("sacrebleu", "rapidfuzz"),
+)
 
 
 @dataclass(frozen=True)
@@ -199,9 +211,12 @@ def execute(
         write_result(document, directory)
         write_judgement(judgement, directory)
         good = {role: measuring.inputs.good(role) for role in job.sets}
-        write_samples(directory, job.sets, good, measuring.evidence)
+        texts = _texts_to_keep(job)
+        write_samples(directory, job.sets, good, measuring.evidence, texts)
         if job.suite.keep_samples != "none":
             write_media(directory, works, document, _hidden(job))
+        if texts:
+            write_texts(directory, job.sets[Role.GENERATED], texts, document)
         if works[Role.GENERATED].keep:
             write_kept(directory, works[Role.GENERATED])
         for write in writers:
@@ -334,8 +349,8 @@ def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -
 
 
 def _shared(job: Job) -> list[str]:
-    """A caution when generated samples are themselves in the reference."""
-    if Role.REFERENCE not in job.sets:
+    """A caution when generated images are themselves in the reference."""
+    if Role.REFERENCE not in job.sets or "image" not in job.sets[Role.GENERATED].fields:
         return []
     there, made = (image_content(job.sets[r]) for r in (Role.REFERENCE, Role.GENERATED))
     same = len(set(there).intersection(made))
@@ -355,6 +370,15 @@ def _not_evaluated(job: Job) -> dict[str, tuple[str, ...]]:
 def _generating(samples: SampleSet) -> bool:
     """Whether the samples are made by a checkpoint during this run."""
     return isinstance(samples.base if isinstance(samples, Subset) else samples, GeneratedSet)
+
+
+def _texts_to_keep(job: Job) -> Collection[str]:
+    """The columns of generated texts that the run directory keeps, none that are training texts."""
+    hidden = _hidden(job)
+    is_kept = job.suite.samples.kind == "texts" and job.suite.keep_samples != "none"
+    if not is_kept or Role.GENERATED in hidden:
+        return ()
+    return [c for c in TEXT_COLUMNS if c != "references" or Role.REFERENCE not in hidden]
 
 
 def _hidden(job: Job) -> list[Role]:

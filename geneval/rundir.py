@@ -13,7 +13,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +24,14 @@ from numpy.typing import NDArray
 from geneval.engine.extract import PassWork, chunks, load_pngs
 from geneval.errors import UsageError
 from geneval.ledger import Shard, atomic_write
-from geneval.result import MEDIA, MEDIA_INDEX, SAMPLES_FILE, Document, evidence_columns
+from geneval.result import (
+    MEDIA,
+    MEDIA_INDEX,
+    SAMPLES_FILE,
+    TEXT_INDEX,
+    Document,
+    evidence_columns,
+)
 from geneval.samples.images import thumbnail
 from geneval.samples.metadata import REQUESTED
 from geneval.samples.sampleset import SampleSet, rows_of
@@ -96,8 +103,12 @@ def write_samples(
     sets: Mapping[Role, SampleSet],
     good: Mapping[Role, Ids],
     evidence: Mapping[str, Mapping[Role, Evidence]],
+    texts: Collection[str] = (),
 ) -> None:
-    """samples.parquet: a row per sample with its role, id, cheap fields and evidence."""
+    """samples.parquet: a row per sample with its role, id, cheap fields and evidence.
+
+    `texts` are the columns of generated samples that are kept as they are.
+    """
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -110,6 +121,9 @@ def write_samples(
             if kind in ("label", "seed"):
                 values = samples.column(name)
                 columns[name] = [str(values[row[sample]]) for sample in ids]
+            elif name in texts and role is Role.GENERATED:
+                values = samples.column(name)
+                columns[name] = [values[row[sample]] for sample in ids]
         evident = evidence_columns(role, ids, evidence)
         columns |= {name: pa.array(rows) for name, rows in evident.items()}
         tables.append(pa.table(columns))
@@ -137,6 +151,21 @@ def write_media(
             size = {"w": picture.width, "h": picture.height}
             index.append({**entry, "grid": place.get(picture.id, -1), **size})
     atomic_write(directory / MEDIA_INDEX, json.dumps(index, ensure_ascii=False).encode())
+
+
+def write_texts(
+    directory: Path, samples: SampleSet, shown: Collection[str], document: Document
+) -> None:
+    """media/texts.json: the generated texts of the grid and of every gallery, in these columns."""
+    grid = grid_ids(samples, document.sets[Role.GENERATED].bad)
+    place, row = rows_of(grid), rows_of(samples.ids)
+    columns = {name: samples.column(name) for name in samples.fields if name in shown}
+    entries = [
+        {"id": sample, "grid": place.get(sample, -1)}
+        | {name: cells[row[sample]] for name, cells in columns.items()}
+        for sample in sorted({*grid, *_galleries(document, Role.GENERATED)})
+    ]
+    atomic_write(directory / TEXT_INDEX, json.dumps(entries, ensure_ascii=False).encode())
 
 
 @dataclass(frozen=True)

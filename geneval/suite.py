@@ -43,11 +43,12 @@ class SamplesSpec(_Strict):
     """A sample set: its kind, where it lies, and how many of it (lowest hashed ids first).
 
     `fields` says which column holds a field, such as `{prompt: caption}`. Samples of kind
-    `image-text` must have a prompt. `form` is what a protocol demands of a reference.
+    `image-text` must have a prompt. `texts` of the samples makes reference and train texts too;
+    references may lie in several parallel files. `form` is what a protocol demands of a reference.
     """
 
-    kind: Literal["images", "image-text"] = "images"
-    path: str | None = None
+    kind: Literal["images", "image-text", "texts"] = "images"
+    path: str | list[str] | None = None
     n: _Count | None = None
     alpha: Alpha = "drop"
     fields: dict[str, str] = {}
@@ -145,6 +146,8 @@ class Suite(_Strict):
         for part in ("samples", "generate", "reference", "train"):
             for name in _PATHS:
                 (whole.get(part) or {}).pop(name, None)
+        if self.samples.kind == "texts" and "extractor" not in self.model_fields_set:
+            del whole["extractor"]
         return whole
 
     @property
@@ -156,7 +159,8 @@ class Suite(_Strict):
     def written(self) -> dict[str, Any]:
         """The document in the form in which suites are written."""
         whole = self.document
-        whole["extractor"] = _flat(whole["extractor"])
+        if "extractor" in whole:
+            whole["extractor"] = _flat(whole["extractor"])
         metrics = []
         for entry in whole["metrics"]:
             options = {**entry["options"], **_without(entry, "key", "metric", "options")}

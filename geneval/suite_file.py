@@ -13,7 +13,8 @@ from pathlib import Path
 from typing import Any
 
 from geneval.errors import UsageError, unknown
-from geneval.metric import all_metrics
+from geneval.metric import MetricSpec, all_metrics
+from geneval.samples.sampleset import WRITTEN
 from geneval.strict_yaml import Marks, Place, load, loads
 
 AD_HOC = "ad-hoc"
@@ -48,7 +49,16 @@ def find(source: str) -> tuple[dict[str, Any], Marks]:
         raise UsageError(unknown("metric", strays[0], known))
     if len(set(names)) < len(names):
         raise UsageError(f"{source} names a metric twice; use a suite and `as:`")
-    return {"version": 1, "name": AD_HOC, "metrics": _by_key(names, {}, "")}, {}
+    content = {"version": 1, "name": AD_HOC, "metrics": _by_key(names, {}, "")}
+    if all(_reads_texts(known[name]) for name in names):
+        content["samples"] = {"kind": "texts"}
+    return content, {}
+
+
+def _reads_texts(spec: MetricSpec) -> bool:
+    """Whether a metric reads what a model wrote."""
+    needs = spec.needs(spec.check_options({})).values()
+    return any(name in WRITTEN for need in needs for name in need.columns)
 
 
 def _is_file(path: Path) -> bool:
@@ -113,6 +123,8 @@ def _anchor(content: dict[str, Any], folder: Path) -> None:
     """Make the paths of a suite file relative to that file."""
 
     def anchored(value: Any) -> Any:
+        if isinstance(value, list):
+            return [anchored(one) for one in value]
         return str(folder / value) if isinstance(value, str) else value
 
     for part in ("samples", "generate", "reference", "train"):

@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.errors import unknown
-from geneval.signature import Digest, Signature
+from geneval.signature import Digest, Scalar, Signature
 
 Ids = tuple[str, ...]
 Cell = str | int | float | None
@@ -60,8 +60,8 @@ class Evidence:
     """What each sample adds to a number, from which intervals and differences are computed.
 
     `scores`: float64 [n], the value is their mean. `influence`: float64 [n] with mean 0, the value
-    moves by their weighted mean when samples are re-weighted. `statistics`: float64 [n, k], sums of
-    which a metric's `reduce` turns into the value.
+    moves by their weighted mean when samples are re-weighted. `statistics`: float64 [n, k], of
+    whose sum [k] the metric's `reduce` makes the value.
     """
 
     kind: EvidenceKind
@@ -149,10 +149,15 @@ class Measured:
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate(Measured):
-    """What a metric returns for one of its outputs (and one group of samples)."""
+    """What a metric returns for one of its outputs (and one group of samples).
+
+    `signed` are fields of the signature that follow from the data, such as the tokeniser that a
+    language asks for; one that bears an option's name stands in its place.
+    """
 
     output: str
     evidence: Mapping[Role, Evidence] = field(default_factory=dict)
+    signed: Mapping[str, Scalar] = field(default_factory=dict)
 
 
 FLOOR = (

@@ -144,6 +144,7 @@ def _cell(cell: Cell, address: str) -> CellView:
         told += f" in {found.address}" if found.address != address else ""
         if found.se is not None:
             told += ", paired" if found.paired else ", unpaired"
+        told += "".join(f", {name} p = {p:.3g}" for name, p in found.tests.items())
     elif found is not None and found.problem:
         told = found.problem
     interval = cell.interval

@@ -10,11 +10,13 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 
 from geneval.reports.charts import chart_of
-from geneval.result import MEDIA, MEDIA_INDEX, MetricResult, Result
+from geneval.reports.texts import TextView, text_view
+from geneval.result import MEDIA, MEDIA_INDEX, TEXT_INDEX, MetricResult, Result
 from geneval.value import TARGETS, Floor, Role, Value, shown
 from geneval.verdict import Judgement, Verdict, load_judgement
 
 GLYPHS = {"PASS": "✓", "FAIL": "✗", "WARN": "!", "INCONCLUSIVE": "?", "ERROR": "⚠"}
+_MOST_TEXTS = 12  # of the grid
 ARROWS = {"higher": "↑ higher is better", "lower": "↓ lower is better", "target": ""}
 
 
@@ -31,10 +33,11 @@ class Picture:
 
 @dataclass(frozen=True)
 class Shelf:
-    """A titled row of pictures."""
+    """A titled row of pictures, or of texts."""
 
     title: str
     pictures: tuple[Picture, ...]
+    texts: tuple[TextView, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -104,21 +107,27 @@ class RunFiles:
         self.directory = directory
         self.result = Result.load(directory)
         self.judgement = load_judgement(directory)
-        self._media = list(_media(directory))
+        self._media = list(_index(directory / MEDIA_INDEX))
+        self._texts = list(_index(directory / TEXT_INDEX))
 
     def shelf(self, title: str, role: Role, ids: tuple[str, ...], captions: Any) -> Shelf:
-        """The pictures of these ids that were stored."""
+        """The pictures or texts of these ids that were stored."""
         by_id = {entry["id"]: entry for entry in self._media if entry["role"] == role.value}
         pictures = tuple(
             self._picture(by_id[sample], caption)
             for sample, caption in zip(ids, captions, strict=True)
             if sample in by_id
         )
-        return Shelf(title, pictures)
+        told = dict(zip(ids, captions, strict=True)) if role is Role.GENERATED else {}
+        written = {entry["id"]: entry for entry in self._texts}
+        texts = tuple(text_view(written[i], c) for i, c in told.items() if i in written)
+        return Shelf(title, pictures, texts)
 
     def grid(self, role: Role, most: int | None = None) -> Shelf:
         """The grid of a role."""
         entries = [e for e in self._media if e["role"] == role.value and e["grid"] >= 0]
+        if role is Role.GENERATED and self._texts:
+            entries, most = [e for e in self._texts if e["grid"] >= 0], _MOST_TEXTS
         entries.sort(key=lambda entry: entry["grid"])
         ids = tuple(entry["id"] for entry in entries[:most])
         return self.shelf(str(role), role, ids, ("",) * len(ids))
@@ -139,7 +148,7 @@ def run_view(directory: Path) -> RunView:
     chapters: dict[str, tuple[MetricView, ...]] = {}
     for measured, view in zip(document.metrics, metrics, strict=True):
         chapters[measured.chapter] = (*chapters.get(measured.chapter, ()), view)
-    grids = tuple(grid for role in document.sets if (grid := files.grid(role)).pictures)
+    grids = tuple(g for role in document.sets if (g := files.grid(role)).pictures or g.texts)
     return RunView(
         title=document.subject.name,
         suite=document.suite.name,
@@ -222,7 +231,7 @@ def _metric(measured: MetricResult, files: RunFiles) -> MetricView:
         reason=measured.reason,
         values=tuple(value_view(value) for value in measured.values),
         charts=tuple((table.title, chart_of(table), table.columns) for table in tables),
-        shelves=tuple(shelf for shelf in shelves if shelf.pictures),
+        shelves=tuple(shelf for shelf in shelves if shelf.pictures or shelf.texts),
     )
 
 
@@ -270,7 +279,6 @@ def _pass_told(one: Mapping[str, Any]) -> str:
     return f"{told} ({rate}): {', '.join(shares)}; reading and decoding {reading:.2f} s beside it"
 
 
-def _media(directory: Path) -> Iterator[dict[str, Any]]:
-    path = directory / MEDIA_INDEX
+def _index(path: Path) -> Iterator[dict[str, Any]]:
     if path.is_file():
         yield from json.loads(path.read_bytes())

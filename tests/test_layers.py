@@ -20,6 +20,7 @@ LAYERS = [
     [
         "geneval.value",
         "geneval.data",
+        "geneval.items",
         "geneval.signature",
         "geneval.resample",
         "geneval.linalg",
@@ -36,7 +37,7 @@ LAYERS = [
         "geneval.download",
         "geneval.strict_yaml",
     ],
-    ["geneval.metric", "geneval.metrics"],
+    ["geneval.metric", "geneval.text", "geneval.metrics"],
     ["geneval.samples", "geneval.perturb", "geneval.checkpoint"],
     ["geneval.extractors", "geneval.probes"],
     ["geneval.engine", "geneval.result"],

@@ -46,19 +46,18 @@ def text(content: Mapping[str, Any]) -> str:
     lines += columns(rows, "  ")
     lines += [f"  {role}: moments of {printable(n)}" for role, n in content["moments"].items()]
     lines.append("metrics")
-    lines += columns(
-        [
-            (m["key"], m["metric"], f"on {m['extractor']}", f"by {m['by']}" if m["by"] else "")
-            for m in content["metrics"]
-        ],
-        "  ",
-    )
+    lines += columns([_metric(m) for m in content["metrics"]], "  ")
     lines += [f"  skipped: {printable(reason)}" for reason in content["skipped"].values()]
     lines.append("gates" if content["gates"] else "no gates")
     lines += [f"  {printable(gate)}" for gate in content["gates"]]
     lines.append("downloads" if content["downloads"] else "downloads: none")
     lines += [f"  weights of {one['weights']} from {one['url']}" for one in content["downloads"]]
     return "\n".join(lines)
+
+
+def _metric(one: Mapping[str, Any]) -> tuple[str, ...]:
+    on, by = one["extractor"], one["by"]
+    return one["key"], one["metric"], f"on {on}" if on else "", f"by {by}" if by else ""
 
 
 def _pass(role: str, work: PassWork) -> dict[str, Any]:

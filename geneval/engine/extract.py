@@ -41,12 +41,12 @@ LIBRARIES = (  # that decode samples and make features
 )
 FORMAT = 1  # of what a shard holds; part of every key
 PNG = ("samples", "png")  # the layer of the samples themselves, when they are to be kept
-BESIDE = ("text", "label", "number")  # types of fields that are no part of a sample's content
+BESIDE = ("text", "texts", "turns", "label", "number")  # types of what is not a sample's content
 TARGET = "target"  # the field of the image that a sample is compared with
 READABLE = ("samples", "readable")  # an empty layer: which samples can be decoded, when none else
 _OWN: Mapping[tuple[str, str], Callable[[NDArray[np.uint8]], Any]] = {
     PNG: encode_png,
-    READABLE: lambda image: np.empty(0),
+    READABLE: lambda sample: np.empty(0),
 }
 
 
@@ -141,9 +141,13 @@ class PassWork:
         start = shard * SHARD_SAMPLES
         for name in reads:
             if self.samples.fields.get(name) in BESIDE:
-                cells = self.samples.column(name)[start : start + SHARD_SAMPLES]
-                found[name] = list(map(str, cells))
+                found[name] = plain(self.samples.column(name)[start : start + SHARD_SAMPLES])
         return found
+
+
+def plain(cells: Sequence[Any]) -> list[Any]:
+    """Cells of a column that is beside the samples' content, as they stand in keys."""
+    return [cell if isinstance(cell, list) else str(cell) for cell in cells]
 
 
 @dataclass(frozen=True)
@@ -234,8 +238,8 @@ def _collect(
             for layer, made in found.items():
                 rows[name, layer].extend(zip(at, made, strict=True))
         for place in _OWN.keys() & set(places):
-            images = one.columns["image"]
-            rows[place].extend((i, _OWN[place](im)) for i, im in zip(at, images, strict=True))
+            cells = one.columns["image"] if place == PNG else one.ids
+            rows[place].extend((i, _OWN[place](cell)) for i, cell in zip(at, cells, strict=True))
 
 
 def _extracted(

@@ -35,7 +35,9 @@ def recall(ledger: Ledger, key: Digest) -> list[Estimate] | None:
         }
         measured = _adapter().validate_python(fact["measured"])
         fields = measured_fields(measured)
-        found.append(Estimate(**fields, output=fact["output"], evidence=evidence))
+        found.append(
+            Estimate(**fields, output=fact["output"], evidence=evidence, signed=fact["signed"])
+        )
     return found
 
 
@@ -49,6 +51,7 @@ def remember(ledger: Ledger, key: Digest, estimates: Sequence[Estimate]) -> None
     facts = [
         {
             "output": each.output,
+            "signed": dict(each.signed),
             "measured": _adapter().dump_python(Measured(**measured_fields(each)), mode="json"),
             "evidence": {str(role): (e.kind, e.ids) for role, e in each.evidence.items()},
         }

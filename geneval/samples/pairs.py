@@ -9,7 +9,8 @@ Face stores as numbers of classes get the classes' names.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -23,11 +24,12 @@ from geneval.samples.files import Folder, ImageFiles
 from geneval.samples.images import Alpha
 from geneval.samples.metadata import is_text, read_records, renamed
 from geneval.samples.parquet import ParquetImages, paths_in_parquet, read_parquet
-from geneval.samples.sampleset import Batch, FieldType, rows_of, type_of
+from geneval.samples.sampleset import WRITTEN, Batch, FieldType, rows_of, type_of
 from geneval.signature import Digest, digest
 
 SUFFIXES = (".jsonl", ".csv", ".parquet")
 IMAGES = ("image", "source_image")  # the columns that hold images
+_FOR_TEXTS = "; for texts write samples: {kind: texts}"
 
 
 class ImageSource(Protocol):
@@ -59,12 +61,13 @@ class PairSet:
         _require_plain(columns, fields or {}, path)
         columns = renamed(columns, fields or {}, str(path))
         if "image" not in columns:
-            raise SampleError(f"{path} has no column image; it has {', '.join(columns)}")
+            hint = _FOR_TEXTS if set(WRITTEN) & set(columns) else ""
+            raise SampleError(f"{path} has no column image; it has {', '.join(columns)}{hint}")
         found = {name: columns.pop(name) for name in IMAGES if name in columns}
         given = columns.pop("id", None)
         if given is None and path.suffix == ".parquet":
             given = paths_in_parquet(path, (fields or {}).get("image", "image"))
-        ids = _ids(given, len(found["image"]), path)
+        ids = record_ids(given, len(found["image"]), str(path))
         order = sorted(range(len(ids)), key=ids.__getitem__)
         self._ids = tuple(ids[row] for row in order)
         self._rows = rows_of(self._ids)
@@ -158,14 +161,15 @@ def _require_plain(columns: dict[str, list[Any]], fields: Mapping[str, str], pat
             raise SampleError(f"{path}: {column} holds bytes or mappings, {field} is text")
 
 
-def _ids(given: list[Any] | None, n: int, path: Path) -> list[str]:
+def record_ids(given: Sequence[Any] | None, n: int, name: str) -> list[str]:
+    """The ids of n records: those given, each once, else zero-padded numbers of their rows."""
     if given is None:
         width = max(6, len(str(n - 1)))
         return [f"{row:0{width}d}" for row in range(n)]
     ids = [str(one) for one in given]
     if len(set(ids)) < len(ids):
-        twice = next(one for one in ids if ids.count(one) > 1)
-        raise SampleError(f"{path} has the id {twice!r} twice")
+        twice, _ = Counter(ids).most_common(1)[0]
+        raise SampleError(f"{name} has the id {twice!r} twice")
     return ids
 
 
@@ -181,39 +185,47 @@ class Lines:
         return self.form.format(self.numbers[row])
 
 
-def read_columns(path: Path) -> tuple[dict[str, list[Any]], Lines]:
+def read_columns(
+    path: Path, nested: bool = False, nullable: Collection[str] = ()
+) -> tuple[dict[str, list[Any]], Lines]:
     """The columns of a file of records, and what to call a row; every record has every column.
 
-    Of columns that hold bytes or mappings the cells are None. Raises `SampleError`.
+    Cells of the columns in `nullable` may be None, and with `nested` cells may be lists, which are
+    left as they are, with everything in their column. Of columns that hold bytes or mappings the
+    cells are None. Raises `SampleError`.
     """
     if path.suffix == ".parquet":
-        columns = read_parquet(path)
+        columns = read_parquet(path, nested, nullable)
         return columns, Lines("[{}]", range(len(next(iter(columns.values())))))
     records = read_records(path)
     if not records:
         raise SampleError(f"{path} has no records")
     names = list(dict.fromkeys(name for _, record in records for name in record))
     for line, record in records:
-        missing = [name for name in names if record.get(name) is None]
+        missing = [name for name in names if record.get(name) is None and name not in nullable]
         if missing:
             raise SampleError(f"{path}:{line}: the record has no {missing[0]!r}")
     columns = {
-        name: _cells(name, [(line, record[name]) for line, record in records], path)
+        name: _cells(name, [(line, record.get(name)) for line, record in records], path, nested)
         for name in names
     }
     return columns, Lines(":{}", [line for line, _ in records])
 
 
-def _cells(name: str, cells: list[tuple[int, Any]], path: Path) -> list[Any]:
+def _cells(name: str, cells: list[tuple[int, Any]], path: Path, nested: bool) -> list[Any]:
     """The cells of a column: all numbers, or all text; raises `SampleError` with the line."""
+    plain = [cell for _, cell in cells]
+    is_nested = any(isinstance(cell, list | dict) for cell in plain)
     for line, cell in cells:
-        if isinstance(cell, list | dict):
-            raise SampleError(f"{path}:{line}: {name} is no text and no number")
+        if isinstance(cell, list | dict) and not nested:
+            hint = _FOR_TEXTS if name in (*WRITTEN, "references") else ""
+            raise SampleError(f"{path}:{line}: {name} is no text and no number{hint}")
         if isinstance(cell, str) and not is_text(cell):
             raise SampleError(f"{path}:{line}: {name} is no text that can be written")
-    plain = [cell for _, cell in cells]
     is_numeric = all(isinstance(cell, int | float) for cell in plain)
-    return plain if is_numeric or name in IMAGES else list(map(str, plain))
+    if is_numeric or is_nested or name in IMAGES:
+        return plain
+    return [None if cell is None else str(cell) for cell in plain]
 
 
 def read_prompts(path: Path, column: str = "prompt") -> list[str]:
@@ -225,12 +237,18 @@ def read_prompts(path: Path, column: str = "prompt") -> list[str]:
         if column not in columns:
             raise UsageError(f"{path}: {unknown('column', column, columns)}; see --field")
         return [str(prompt) for prompt in columns[column]]
-    try:
-        lines = path.read_text(encoding="utf-8-sig").split("\n")
-    except UnicodeDecodeError as error:
-        raise SampleError(f"{path} is no UTF-8 text: {error.reason}") from None
-    prompts = [line.rstrip("\r") for line in (lines if lines[-1] else lines[:-1])]
+    prompts = read_lines(path)
     if not prompts or not all(prompts):
         blank = f":{prompts.index('') + 1} is empty" if prompts else " has no lines"
         raise SampleError(f"{path}{blank}; write one prompt a line")
     return prompts
+
+
+def read_lines(path: Path) -> list[str]:
+    """The lines of a UTF-8 text file, ended by line feeds with or without a carriage return."""
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            lines = file.read().split("\n")
+    except UnicodeDecodeError as error:
+        raise SampleError(f"{path} is no UTF-8 text: {error.reason}") from None
+    return [line.removesuffix("\r") for line in (lines if lines[-1] else lines[:-1])]

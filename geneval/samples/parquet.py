@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -137,10 +137,13 @@ def paths_in_parquet(path: Path, column: str) -> list[str] | None:
     return [str(one.with_suffix("")) for one in paths] if len(ids) == len(paths) else None
 
 
-def read_parquet(path: Path) -> dict[str, list[Any]]:
+def read_parquet(
+    path: Path, nested: bool = False, nullable: Collection[str] = ()
+) -> dict[str, list[Any]]:
     """The columns of a parquet file; cells are None where a column holds bytes, lists or mappings.
 
-    Raises `SampleError`.
+    With `nested` lists are left as they are; cells of the columns in `nullable` may be None. Raises
+    `SampleError`.
     """
     import pyarrow
 
@@ -152,7 +155,7 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
             for name, kind in kinds.items()
             if pyarrow.types.is_binary(kind)
             or pyarrow.types.is_large_binary(kind)
-            or pyarrow.types.is_nested(kind)
+            or (pyarrow.types.is_nested(kind) and not (nested and _is_list(kind)))
         ]
         plain = [name for name in kinds if name not in inside]
         table = file.read(columns=plain)
@@ -163,12 +166,18 @@ def read_parquet(path: Path) -> dict[str, list[Any]]:
     if n == 0:
         raise SampleError(f"{path} has no records")
     for name, cells in columns.items():
-        if None in cells:
+        if None in cells and name not in nullable:
             raise SampleError(f"{path}[{cells.index(None)}]: the record has no {name!r}")
     for name, classes in _classes(file.schema_arrow.metadata or {}).items():
         columns[name] = [_class_name(cell, classes, f"{path}: {name}") for cell in columns[name]]
     columns |= {name: [None] * n for name in inside}
     return columns
+
+
+def _is_list(kind: Any) -> bool:
+    import pyarrow
+
+    return bool(pyarrow.types.is_list(kind) or pyarrow.types.is_large_list(kind))
 
 
 def _classes(metadata: Mapping[bytes, bytes]) -> dict[str, list[str]]:

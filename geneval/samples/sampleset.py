@@ -15,7 +15,8 @@ from geneval.resample import lowest_hashed
 from geneval.signature import Digest, digest
 from geneval.value import Ids
 
-FieldType = Literal["image", "label", "text", "number", "seed", "latent"]
+FieldType = Literal["image", "label", "text", "texts", "turns", "number", "seed", "latent"]
+WRITTEN = ("hypothesis", "samples", "turns")  # what a model wrote: the sample itself
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,9 @@ from typing import Any
 import numpy as np
 
 from geneval.data import Features
+from geneval.items import mean_of
 from geneval.metric import features, metric
-from geneval.metrics.paired.psnr import mean_of, pairs_of, scores_of
+from geneval.metrics.paired.psnr import pairs_of, scores_of
 from geneval.resample import Context
 from geneval.value import Estimate, OutputSpec
 

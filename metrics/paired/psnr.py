@@ -27,13 +27,12 @@ from typing import Annotated, Any
 import numpy as np
 
 from geneval.data import Features
+from geneval.items import mean_of
 from geneval.linalg import Floats
 from geneval.metric import Undefined, features, metric
 from geneval.options import AtLeast
-from geneval.resample import Context, standard_error
-from geneval.value import Estimate, Evidence, Gallery, OutputSpec, Role
-
-SHOWN = 24  # samples in the gallery
+from geneval.resample import Context
+from geneval.value import Estimate, OutputSpec
 
 
 def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
@@ -98,34 +97,3 @@ def scores_of(pairs: Features, name: str) -> Floats:
             f"sides of at least {least[first]:g} ({len(small)} of {pairs.n} samples are smaller)"
         )
     return rows[:, 0]
-
-
-def mean_of(
-    context: Context,
-    output: str,
-    scores: Floats,
-    ids: tuple[str, ...],
-    range_: tuple[float | None, float | None],
-    *,
-    worst_first: int = 1,
-    finding: str = "",
-) -> Estimate:
-    """The mean of a score per sample; `worst_first` is −1 where the largest score is the worst."""
-    number, se = float(scores.mean()), standard_error(scores)
-    order = np.argsort(worst_first * scores, kind="stable")[:SHOWN]
-    return Estimate(
-        output=output,
-        number=number,
-        n={Role.GENERATED: len(scores)},
-        interval=context.interval(number, se, "central limit theorem", "population", range_),
-        evidence={Role.GENERATED: Evidence("scores", ids, scores)},
-        finding=finding,
-        galleries=(
-            Gallery(
-                "Least like their reference",
-                Role.GENERATED,
-                tuple(ids[row] for row in order),
-                tuple(f"{scores[row]:.4g}" for row in order),
-            ),
-        ),
-    )

@@ -25,6 +25,7 @@ from geneval.value import AddressBook, Role
 
 SUITES = sorted(shipped_suites().keys() - protocols().keys())
 PROTOCOLS = sorted(protocols())
+EXAMPLES = Path(__file__).parents[2] / "examples"
 pytestmark = pytest.mark.usefixtures("twin_weights")
 
 
@@ -59,6 +60,9 @@ def planned(name: str, digit_files: tuple[Path, Path], ledger: Ledger) -> Job:
     train, held_out = digit_files
     checkpoint = FOLDER / "step-004000.safetensors" if suite.generate.adapter else None
     samples = None if checkpoint else train
+    if suite.samples.kind == "texts":  # the example that the suite is shipped with
+        found = sorted((EXAMPLES / name).glob("*.jsonl"))
+        return open_job(suite, ledger, samples=found[0])
     if suite.samples.kind == "image-text":
         samples = with_prompts(train, ledger)
     return open_job(suite, ledger, checkpoint=checkpoint, samples=samples, reference=held_out)

@@ -1,0 +1,61 @@
+"""A value that is the mean of a score per sample: with interval, evidence and the worst samples."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+from numpy.typing import NDArray
+
+from geneval.resample import Context, standard_error, wilson
+from geneval.signature import Scalar
+from geneval.value import Estimate, Evidence, Gallery, Ids, Role
+
+Floats = NDArray[np.float64]
+SHOWN = 24  # samples in the gallery
+
+
+def mean_of(
+    context: Context,
+    output: str,
+    scores: Floats,
+    ids: Ids,
+    range_: tuple[float | None, float | None],
+    *,
+    worst_first: int = 1,
+    finding: str = "",
+    signed: Mapping[str, Scalar] | None = None,
+    title: str = "Least like their reference",
+    share: bool = False,
+) -> Estimate:
+    """The mean of scores [n] per sample; `worst_first` is −1 where the largest is the worst.
+
+    The mean of zeros and ones is a `share`, with Wilson's interval in place of the normal one.
+    """
+    number = float(scores.mean())
+    if share:
+        interval = wilson(float(scores.sum()), len(scores), context.level, "population")
+    else:
+        se = standard_error(scores)
+        interval = context.interval(number, se, "central limit theorem", "population", range_)
+    return Estimate(
+        output=output,
+        number=number,
+        n={Role.GENERATED: len(scores)},
+        interval=interval,
+        evidence={Role.GENERATED: Evidence("scores", ids, scores)},
+        signed=signed or {},
+        finding=finding,
+        galleries=(worst_of(ids, scores, worst_first, title),),
+    )
+
+
+def worst_of(ids: Ids, scores: Floats, worst_first: int, title: str) -> Gallery:
+    """The samples with the worst scores [n], the worst first, captioned with these."""
+    order = np.argsort(worst_first * scores, kind="stable")[:SHOWN]
+    return Gallery(
+        title,
+        Role.GENERATED,
+        tuple(ids[row] for row in order),
+        tuple(f"{scores[row]:.4g}" for row in order),
+    )

@@ -1,0 +1,1 @@
+"""What metrics of texts share: writing systems, tokenisers, scores of a corpus and of its items."""

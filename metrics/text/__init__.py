@@ -1,0 +1,1 @@
+"""Texts against references, item by item or as a corpus."""

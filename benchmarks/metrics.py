@@ -118,14 +118,16 @@ def peer_nearest(x: Rows, y: Rows) -> None:
 # ------------------------------------------------------------------------------------- ours
 
 
-def measured(*names: str) -> Callable[[Rows, Rows], None]:
-    """Metrics as a run measures them: what they ask of pairs is answered together."""
+def measured(*names: str, across: bool = False) -> Callable[[Rows, Rows], None]:
+    """Metrics as a run measures them: what they ask of pairs is answered together.
+
+    With `across` the nearest row of y of every row of x is asked for as well.
+    """
 
     def measure(x: Rows, y: Rows) -> None:
         from geneval.data import Features, Neighbours
         from geneval.metric import find_metric
-        from geneval.neighbours import nearest
-        from geneval.pairs import Asks, Shared, sharing
+        from geneval.pairs import Asks, Shared, nearest_across, sharing
         from geneval.resample import Context
 
         sides = {
@@ -139,7 +141,7 @@ def measured(*names: str) -> Callable[[Rows, Rows], None]:
             for name, spec in specs.items()
         }
         asks = [spec.asks(options[name]) for name, spec in specs.items()]
-        asked = Asks()
+        asked = Asks(across=1 if across else 0)
         for one in asks:
             asked = asked | one if one else asked
         shared = Shared(asked)
@@ -155,8 +157,9 @@ def measured(*names: str) -> Callable[[Rows, Rows], None]:
             with sharing(shared):
                 estimates = spec.measure(given, Context(), options[name])
             assert all(one.number is not None for one in estimates), estimates
-        if not names:
-            nearest(x, 1, y)
+        if across:
+            with sharing(shared):
+                nearest_across(x, y, 1)
 
     return measure
 
@@ -174,13 +177,9 @@ WORK = {  # what is measured: the metrics that do it, the peer's function, the p
 def ours_of(work: str) -> Callable[[Rows, Rows], None]:
     """Our call for a piece of work; all of them share one sweep."""
     if work != TOTAL:
-        return measured(*WORK[work][0])
-
-    def everything(x: Rows, y: Rows) -> None:
-        measured(*(name for names, _, _ in WORK.values() for name in names))(x, y)
-        measured()(x, y)
-
-    return everything
+        names = WORK[work][0]
+        return measured(*names, across=not names)
+    return measured(*(name for names, _, _ in WORK.values() for name in names), across=True)
 
 
 # --------------------------------------------------------------------------------- processes

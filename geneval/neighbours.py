@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from geneval.linalg import Floats, Ints, as_array, as_tensor, zeros
-from geneval.tiles import Rows, Tile, error, parts, row_distances, sweep, take_rows
+from geneval.tiles import Extent, Rows, Tile, error, parts, row_distances, sweep, take_rows
 
 _SPARE = 6  # rows kept beyond the k nearest, so that rounding seldom hides one of these
 _DOUBTFUL = 1 / 32  # share of the pairs in doubt from which products in float64 are less work
@@ -41,7 +41,7 @@ class Nearest:
     def __init__(
         self, x: Rows, k: int, among: Rows | None, own: Ints | None = None, exact: bool = False
     ) -> None:
-        self.exact = exact
+        self._exact = exact
         self._x, self._k = x, k
         self._y = x if among is None else among
         self._own = np.arange(len(x)) if among is None else own
@@ -53,6 +53,10 @@ class Nearest:
         self._squared = zeros(len(x), self._kept).fill_(torch.inf)
         self._index = torch.zeros_like(self._squared, dtype=torch.int64)
         self._margin = zeros(len(x))
+
+    def wants_double(self, extent: Extent) -> bool:
+        """When float32 has left rows in doubt."""
+        return self._exact
 
     def take(self, tile: Tile) -> None:
         """Merge the nearest of a tile into those known."""
@@ -103,7 +107,7 @@ class Nearest:
         """The same for rows [r] of which rounding may have hidden a neighbour, more exactly."""
         own = None if self._own is None else self._own[rows]
         x = self._x[rows]
-        if self.exact:
+        if self._exact:
             return _by_differences(x, self._k, self._y, own)
         taker = Nearest(x, self._k, self._y, own, exact=True)
         sweep(x, self._y, [taker])
@@ -173,8 +177,6 @@ def balls(x: Rows, centres: Rows, inner: Floats, outer: Floats, inclusive: bool)
 class Members:
     """Takes which rows lie in which balls; `swapped` where the balls are around the rows of x."""
 
-    exact = False
-
     def __init__(
         self, n: int, inner: Floats, outer: Floats, inclusive: bool, swapped: bool = False
     ) -> None:
@@ -183,6 +185,10 @@ class Members:
         self._held, self._only_ball = np.zeros(n, dtype=np.int64), np.full(n, -1, dtype=np.int64)
         self._holds, self._shell, self._last = np.zeros((3, len(inner)), dtype=np.int64)
         self._loose = [np.empty((0, 2), dtype=np.int64)]
+
+    def wants_double(self, extent: Extent) -> bool:
+        """Never: pairs in doubt are measured by differences."""
+        return False
 
     def take(self, tile: Tile) -> None:
         """Count the pairs of a tile."""

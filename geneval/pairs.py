@@ -1,8 +1,8 @@
 """What metrics ask of all pairs of two sets, and one sweep that answers all of it.
 
-Metrics call `kernel_pair` and `balls_around`. Inside `sharing(known)` the first question about two
-sets answers everything that is known to be asked of them, so that every product of two rows is
-computed once for all metrics. The answers are the same either way.
+Metrics call `kernel_pair`, `balls_around` and `nearest_across`. Inside `sharing(known)` the first
+question about two sets answers everything that is known to be asked of them, so that every product
+of two rows is computed once for all metrics. The answers are the same either way.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from geneval.data import Neighbours
 from geneval.kernels import Kernel, PairSums, pair_takers
 from geneval.linalg import Floats, Ints
-from geneval.neighbours import Balls, Members, Nearest, balls
+from geneval.neighbours import Balls, Members, Nearest, balls, nearest
 from geneval.tiles import Rows, sweep
 
 
@@ -33,19 +33,28 @@ class Around:
 
 @dataclass(frozen=True)
 class Asks:
-    """What is asked of two sets x and y; `k` nearest rows of each row within its own set."""
+    """What is asked of two sets x and y.
+
+    `k` nearest rows of each row within its own set, `across` nearest rows of y of each row of x.
+    """
 
     kernels: frozenset[Kernel] = frozenset()
     balls: frozenset[Around] = frozenset()
     k: int = 0
+    across: int = 0
 
     def __or__(self, other: Asks) -> Asks:
-        return Asks(self.kernels | other.kernels, self.balls | other.balls, max(self.k, other.k))
+        return Asks(
+            self.kernels | other.kernels,
+            self.balls | other.balls,
+            max(self.k, other.k),
+            max(self.across, other.across),
+        )
 
 
 @dataclass(frozen=True)
 class Answers:
-    """Sums by kernel, memberships by balls, and the nearest rows of either side.
+    """Sums by kernel, memberships by balls, nearest rows within either side and from x to y.
 
     What a side is too small for is not there.
     """
@@ -53,6 +62,7 @@ class Answers:
     sums: dict[Kernel, PairSums]
     balls: dict[Around, Balls]
     near: tuple[tuple[Floats, Ints] | None, ...]
+    across: tuple[Floats, Ints] | None = None
 
 
 def answer(x: Rows, y: Rows, asks: Asks) -> Answers:
@@ -72,11 +82,13 @@ def answer(x: Rows, y: Rows, asks: Asks) -> Answers:
             inner, outer = found[0][:, ask.k - 1], found[0][:, ask.k]
             rows = len(y if ask.swapped else x)
             members[ask] = Members(rows, inner, outer, ask.inclusive, ask.swapped)
-    sweep(x, y, [*members.values(), *(three[2] for three in takers.values())])
+    across = [Nearest(x, min(asks.across, len(y)), y)] if asks.across else []
+    sweep(x, y, [*members.values(), *across, *(three[2] for three in takers.values())])
     return Answers(
         {kernel: PairSums(*(one.result() for one in three)) for kernel, three in takers.items()},
         {ask: one.result() for ask, one in members.items()},
         tuple(near),
+        across[0].result() if across else None,
     )
 
 
@@ -118,6 +130,16 @@ def kernel_pair(x: Rows, y: Rows, kernel: Kernel) -> PairSums:
     if shared is not None and kernel in shared.asked.kernels and shared.is_of(x, y):
         return shared.of(x, y).sums[kernel]
     return answer(x, y, Asks(frozenset({kernel}))).sums[kernel]
+
+
+def nearest_across(x: Rows, y: Rows, k: int) -> tuple[Floats, Ints]:
+    """Distance and row of the k nearest rows of y [m, d] for every row of x [n, d], both [n, k]."""
+    shared = _shared.get()
+    if shared is not None and shared.asked.across >= k and shared.is_of(x, y):
+        found = shared.of(x, y).across
+        assert found is not None
+        return found[0][:, :k], found[1][:, :k]
+    return nearest(x, k, y)
 
 
 def balls_around(centres: Rows, near: Neighbours, x: Rows, k: int, inclusive: bool) -> Balls:

@@ -1,4 +1,4 @@
-"""Tiled sweeps that one metric alone needs: sorted projections, cosines, ratios of distances.
+"""Kernels that one metric alone needs: sorted projections, cosines, ratios of distances.
 
 As in `linalg`, arithmetic is float64 on the chosen device, numpy stands on both sides, and a sweep
 holds no more than a few tiles of about `TILE_BYTES`.
@@ -128,6 +128,24 @@ def cosine_distances(x: NDArray[Any], y: NDArray[Any]) -> tuple[Floats, Ints]:
 def _unit(x: NDArray[Any]) -> torch.Tensor:
     rows = as_tensor(x)
     return rows.div(rows.norm(dim=1, keepdim=True))
+
+
+def unit_spectrum(x: NDArray[Any]) -> tuple[Floats, Floats]:
+    """Eigenvalues [k] above rounding of XᵀX/n with rows x [n, d] brought to length 1.
+
+    And the squared component [n, k] of every row along each eigenvector. The smaller of XᵀX and XXᵀ
+    is taken apart, which have these eigenvalues in common. No row may have length 0.
+    """
+    rows = _unit(x)
+    n, d = rows.shape
+    if n < d:
+        values, vectors = torch.linalg.eigh(rows @ rows.T / n)
+        along = vectors.square_().mul_(n * values)
+    else:
+        values, vectors = torch.linalg.eigh(rows.T @ rows / n)
+        along = (rows @ vectors).square_()
+    keep = values > len(values) * torch.finfo(values.dtype).eps
+    return as_array(values[keep]), as_array(along[:, keep])
 
 
 # ---------------------------------------------------------------------------- ratios of distances

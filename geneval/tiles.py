@@ -30,14 +30,27 @@ Rows = NDArray[Any]
 
 
 class Taker(Protocol):
-    """What takes from every tile; `exact` asks for products in float64."""
+    """Takes from every tile, in float64 where it wants that."""
 
-    @property
-    def exact(self) -> bool:
-        """Whether products are wanted in float64."""
+    def wants_double(self, extent: Extent) -> bool:
+        """Whether products of rows of this extent are wanted in float64."""
 
     def take(self, tile: Tile) -> None:
         """Take from a tile. Its tensors are shared with other takers and must not be changed."""
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far the rows [n, d] of two sets reach: the longest of them centred, and all as they are.
+
+    `fits_float32` says whether no centred row is too long or too short for float32.
+    """
+
+    d: int
+    longest_centred: float
+    longest: float
+    shortest: float
+    fits_float32: bool
 
 
 class Block:
@@ -149,8 +162,9 @@ def sweep(x: Rows, y: Rows | None, takers: Sequence[Taker]) -> None:
     """
     other = x if y is None else y
     centre = _mean(x) if y is None else (_mean(x) + _mean(other)) / 2
-    exact = any(taker.exact for taker in takers)
-    dtype = torch.float64 if exact or not _fit_float32(x, other, centre) else torch.float32
+    extent = _extent(x, other, centre)
+    exact = any(taker.wants_double(extent) for taker in takers)
+    dtype = torch.float64 if exact or not extent.fits_float32 else torch.float32
     edge, scratch = _edge(dtype), Scratch()
     for start in range(0, len(x), edge):
         a = Block(x, slice(start, min(start + edge, len(x))), centre, dtype)
@@ -178,15 +192,22 @@ def _mean(x: Rows) -> torch.Tensor:
     return total / len(x)
 
 
-def _fit_float32(x: Rows, y: Rows, centre: torch.Tensor) -> bool:
-    """Whether no centred row of both sets is too long or too short for float32."""
-    least, most = _SQUARABLE
+def _extent(x: Rows, y: Rows, centre: torch.Tensor) -> Extent:
+    centred, raw = [], []
     for side in (x,) if x is y else (x, y):
         for part in parts(len(side), side.shape[1]):
-            lengths = (take_rows(side, part) - centre).norm(dim=1)
-            if not ((lengths < most) & ((lengths > least) | (lengths == 0))).all():
-                return False
-    return True
+            rows = take_rows(side, part)
+            raw.append(rows.norm(dim=1))
+            centred.append(rows.sub_(centre).norm(dim=1))
+    lengths, about = torch.cat(raw), torch.cat(centred)
+    least, most = _SQUARABLE
+    return Extent(
+        d=x.shape[1],
+        longest_centred=float(about.max()),
+        longest=float(lengths.max()),
+        shortest=float(lengths.min()),
+        fits_float32=bool(((about < most) & ((about > least) | (about == 0))).all()),
+    )
 
 
 def parts(n: int, d: int) -> Iterator[slice]:

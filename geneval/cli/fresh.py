@@ -6,7 +6,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from geneval.cli.console import progress, say
+from geneval.cli.console import say
+from geneval.cli.progress import progress
 from geneval.errors import UsageError
 
 if TYPE_CHECKING:

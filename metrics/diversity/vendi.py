@@ -27,13 +27,13 @@ from collections.abc import Mapping
 from typing import Annotated, Any
 
 import numpy as np
-import torch
 
 from geneval.data import Features
-from geneval.linalg import Floats, as_array, as_tensor
+from geneval.linalg import Floats
 from geneval.metric import Undefined, features, metric
 from geneval.options import AtLeast
 from geneval.resample import Context, standard_error
+from geneval.sweeps import unit_spectrum
 from geneval.value import Estimate, Evidence, OutputSpec, Role
 
 
@@ -79,24 +79,14 @@ def vendi(
 
 def vendi_parts(x: np.ndarray[Any, Any], order: float) -> tuple[float, Floats]:
     """The score of rows x [n, d], none of length 0, and every row's influence [n] on it."""
-    rows = as_tensor(x)
-    rows = rows / rows.norm(dim=1, keepdim=True)
-    n, d = rows.shape
-    if n < d:
-        values, vectors = torch.linalg.eigh(rows @ rows.T / n)
-        along = vectors.square() * (n * values.clamp_min(0.0))  # (x·v)² of every eigenvector v
-    else:
-        values, vectors = torch.linalg.eigh(rows.T @ rows / n)
-        along = (rows @ vectors).square()
-    keep = values > len(values) * torch.finfo(values.dtype).eps
-    values, along = values[keep], along[:, keep]
+    values, along = unit_spectrum(x)
     if order == 1:
-        entropy = -(values * values.log()).sum()
-        change = -(along @ values.log()) - entropy
+        entropy = -(values * np.log(values)).sum()
+        change = -(along @ np.log(values)) - entropy
     else:
-        total = values.pow(order).sum()
-        entropy = total.log() / (1 - order)
-        change = order / (1 - order) * (along @ values.pow(order - 1) / total - 1)
-    score = entropy.exp()
-    influence = as_array(score * change)
-    return float(score), influence - influence.mean()
+        total = (values**order).sum()
+        entropy = np.log(total) / (1 - order)
+        change = order / (1 - order) * (along @ values ** (order - 1) / total - 1)
+    score = float(np.exp(entropy))
+    influence: Floats = score * (change - change.mean())
+    return score, influence

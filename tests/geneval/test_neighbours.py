@@ -218,6 +218,10 @@ def test_the_margin_holds(exact: bool) -> None:
         def __init__(self, exact: bool) -> None:
             self.exact = exact
 
+        def wants_double(self, extent: tiles.Extent) -> bool:
+            """As the test asks."""
+            return self.exact
+
         def take(self, tile: tiles.Tile) -> None:
             """Keep by how much the tile is off, in units of what it admits."""
             true = by_hand(x[tile.x.part], y[tile.y.part], own=False) ** 2

@@ -159,7 +159,7 @@ def test_subject_name_is_no_path(job: Open, tmp_path: Path, name: str, folder: s
 def test_crashing_metric_takes_no_other_with_it(job: Open, monkeypatch: pytest.MonkeyPatch) -> None:
     """A metric that raises is failed with type and message; the others are measured; code 3."""
     metrics = dict(all_metrics())
-    metrics["kid"] = dataclasses.replace(metrics["kid"], compute=_raising)
+    metrics["kid"] = dataclasses.replace(metrics["kid"], compute=_raising, asks_of=None)
     monkeypatch.setattr("geneval.suite.find_metric", metrics.__getitem__)
     outcome = execute(job("fid,kid"))
     by_key = {measured.key: measured for measured in outcome.result.document.metrics}

@@ -17,7 +17,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.data import Features, Moments, Neighbours
-from geneval.linalg import frechet_distance, nearest
+from geneval.frechet import frechet_distance
+from geneval.linalg import nearest
 from geneval.metrics.fidelity.density_coverage import density_coverage
 from geneval.metrics.fidelity.fid import fid
 from geneval.metrics.fidelity.inception_score import inception_score

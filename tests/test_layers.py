@@ -23,6 +23,7 @@ LAYERS = [
         "geneval.signature",
         "geneval.resample",
         "geneval.linalg",
+        "geneval.frechet",
         "geneval.ledger",
         "geneval.options",
         "geneval.plugins",

@@ -31,7 +31,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from geneval.data import Features, Moments
-from geneval.linalg import Floats, frechet_parts
+from geneval.frechet import frechet_parts
+from geneval.linalg import Floats
 from geneval.metric import Undefined, features, metric
 from geneval.options import AtLeast
 from geneval.resample import Context, jackknife_bias, standard_error

@@ -7,7 +7,7 @@ import pytest
 from numpy.typing import NDArray
 
 from geneval.data import Features, Moments
-from geneval.linalg import frechet_distance
+from geneval.frechet import frechet_distance
 from geneval.metric import Undefined, find_metric
 from geneval.metrics.fidelity.fid import fid
 from geneval.resample import Context

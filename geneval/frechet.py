@@ -1,11 +1,28 @@
-"""The Fréchet distance between Gaussians, with what its debiased estimate and intervals need.
+"""The Fréchet distance between Gaussians: plain, corrected for finite samples, leaving one out.
 
-Arithmetic is float64 on the device of the block (`linalg.on_device`).
+Arithmetic is float64 on the device of the block (`linalg.on_device`). Features stay in their own
+precision: they are read tile by tile, and no float64 copy of a whole set is held.
+
+The correction. With R₁ᵀR₂ = U S Vᵀ for factors Rᵢ Rᵢᵀ = Σᵢ, the trace of (Σ₁Σ₂)^½ is Σ σⱼ, which
+overlooks that eigenvalues of sample covariances are spread out by chance. Where samples and
+dimensions grow together the S-transforms of the two Marchenko–Pastur laws divide out (the estimator
+of Tiomoko and Couillet 2019, arXiv:1903.03447, here as an integral over the positive axis), so that
+
+    Θ = (1/π) ∫₀^∞ s^-½ G(H(s)) ds,   H(s) = Σⱼ σⱼ²/(s + σⱼ²),   ν₁ = n − 1, ν₂ = m − 1,
+    G(H) = ∫₀^H dt / √((1 − t/ν₁)(1 − t/ν₂)) = −2√(ν₁ν₂) ln((√ν₂√(1−H/ν₂) + √ν₁√(1−H/ν₁))/(√ν₁+√ν₂))
+
+estimates the population's trace. With ν → ∞, as for a side known by its moments, G(H) = H and
+Θ = Σ σⱼ. A side with no more samples than directions has ν = ∞ too: nothing there is invertible.
+
+Leaving one out. Without sample x, c = x − μ₁, Σ₁ becomes a Σ₁ − g c cᵀ exactly, a = (n−1)/(n−2) and
+g = n/((n−1)(n−2)). In the eigenbasis that is Λ → aΛ − g w wᵀ with w = VᵀR₂ᵀc, whose resolvent the
+Sherman–Morrison formula gives. So all n left-out values cost two products of matrices.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +31,11 @@ import torch
 from numpy.typing import NDArray
 
 from geneval.data import Moments
-from geneval.linalg import Floats, Ints, as_array, as_tensor
+from geneval.linalg import TILE_BYTES, Floats, Ints, as_array, as_tensor
+
+_STEP = 0.7  # of the trapezoid rule in ln s: its error is exp(−2π²/0.7), 6e-13
+_MARGIN = 18.0  # how far in ln s the nodes go past the spectrum; beyond, the tails are geometric
+_STRIPS = 4  # of a product XᵀX, of which the half above the diagonal is not computed
 
 
 @dataclass(frozen=True)
@@ -30,18 +51,30 @@ class Gaussian:
     thin: torch.Tensor | None
 
     @classmethod
-    def of_rows(cls, x: torch.Tensor) -> Gaussian:
+    def of_rows(cls, x: NDArray[Any]) -> Gaussian:
         """Mean and covariance (ddof 1) of the rows of x [n, d]."""
-        mean = x.mean(dim=0)
-        centred = x - mean
-        if len(x) <= x.shape[1]:
-            return cls(mean, None, centred.T / max(len(x) - 1, 1) ** 0.5)
-        return cls(mean, centred.T @ centred / (len(x) - 1), None)
+        n, d = x.shape
+        mean = torch.stack([tile.sum(dim=0) for _, tile in tiles(x)]).sum(dim=0) / n
+        if n <= d:
+            return cls(mean, None, (as_tensor(x) - mean).T / max(n - 1, 1) ** 0.5)
+        products = torch.zeros(d, d, dtype=torch.float64, device=mean.device)
+        width = math.ceil(d / _STRIPS)
+        for _, tile in tiles(x):
+            tile -= mean
+            for left in range(0, d, width):
+                strip = slice(left, left + width)
+                products[left:, strip].addmm_(tile[:, left:].T, tile[:, strip])
+        return cls(mean, products.tril_().add_(products.tril(-1).T).div_(n - 1), None)
 
     @classmethod
     def of_moments(cls, moments: Moments) -> Gaussian:
         """The same from stored moments."""
         return cls(as_tensor(moments.mean), as_tensor(moments.cov), None)
+
+    @classmethod
+    def of(cls, side: NDArray[Any] | Moments) -> Gaussian:
+        """The same from whichever is known."""
+        return cls.of_moments(side) if isinstance(side, Moments) else cls.of_rows(side)
 
     def trace(self) -> float:
         """Tr Σ."""
@@ -68,110 +101,208 @@ def _present(dense: torch.Tensor | None) -> torch.Tensor:
     return dense
 
 
-def frechet(a: Gaussian, b: Gaussian, shared: torch.Tensor) -> float:
-    """‖μ₁−μ₂‖² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁Σ₂)^½ (Dowson 1982).
+def tiles(x: NDArray[Any]) -> Iterator[tuple[int, torch.Tensor]]:
+    """Fresh float64 tiles [t, d] of the rows of x, with the row each starts at."""
+    step = max(1, TILE_BYTES // (8 * x.shape[1]))
+    for start in range(0, len(x), step):
+        yield start, as_tensor(x[start : start + step].astype(np.float64))
 
-    `shared` holds the singular values of R₁ᵀR₂ for factors of the two sides, whose sum is the trace
-    of the root. Taking them from the product itself and not as roots of the eigenvalues of its
-    square keeps directions whose variance is 1e-8 of the largest and less.
+
+def frechet(a: Gaussian, b: Gaussian, root: float) -> float:
+    """‖μ₁−μ₂‖² + tr Σ₁ + tr Σ₂ − 2 tr (Σ₁Σ₂)^½ (Dowson 1982), the last trace given as `root`.
+
+    It is the sum of the singular values of R₁ᵀR₂ for factors of the two sides. Taking them from the
+    product itself and not as roots of the eigenvalues of its square keeps directions whose variance
+    is 1e-8 of the largest and less.
     """
-    means = float((a.mean - b.mean).square().sum())
-    return means + a.trace() + b.trace() - 2 * float(shared.sum())
+    return float((a.mean - b.mean).square().sum()) + a.trace() + b.trace() - 2 * root
+
+
+def frechet_distance(a: Moments, b: Moments) -> float:
+    """The Fréchet distance of two Gaussians known by their moments."""
+    other = Gaussian.of_moments(b)
+    return _plain(Gaussian.of_moments(a), other, other.factor())
+
+
+def _plain(a: Gaussian, b: Gaussian, factor_b: torch.Tensor) -> float:
+    return frechet(a, b, float(torch.linalg.svdvals(a.factor().T @ factor_b).sum()))
+
+
+@dataclass(frozen=True)
+class Sided:
+    """What one side's samples tell: `influence` [n] with mean 0, corrected distances without each.
+
+    `left_out` [n] holds the corrected distance without each sample in turn.
+    """
+
+    influence: Floats
+    left_out: Floats
 
 
 @dataclass(frozen=True)
 class FrechetParts:
-    """A Fréchet distance with what intervals need; side b has no parts if only moments are known.
-
-    `influence` float64 [n] and [m] has mean 0; `left_out` holds the distance without each block.
-    """
+    """The distance, plain and corrected; side b tells nothing if only its moments are known."""
 
     distance: float
-    influence_a: Floats
-    influence_b: Floats | None
-    left_out_a: list[float]
-    left_out_b: list[float]
+    corrected: float
+    a: Sided
+    b: Sided | None
 
 
-def frechet_parts(
-    x: NDArray[Any], y: NDArray[Any] | Moments, block_x: Ints, block_y: Ints | None
-) -> FrechetParts:
-    """The distance between features x [n, d] and y [m, d] (or moments), influences, jackknife."""
-    rows_x = as_tensor(x)
-    rows_y = None if isinstance(y, Moments) else as_tensor(y)
-    a = Gaussian.of_rows(rows_x)
-    b = Gaussian.of_moments(y) if isinstance(y, Moments) else Gaussian.of_rows(_present(rows_y))
+def frechet_parts(x: NDArray[Any], y: NDArray[Any] | Moments) -> FrechetParts:
+    """The distance between features x [n, d] and y [m, d] (or moments), with influences.
+
+    Both sets need at least 3 rows.
+    """
+    a, b = Gaussian.of(x), Gaussian.of(y)
     factor_a, factor_b = a.factor(), b.factor()
     left, shared, right = torch.linalg.svd(factor_a.T @ factor_b, full_matrices=False)
-    distance, between = frechet(a, b, shared), a.mean - b.mean
-    influence_a = frechet_influence(rows_x - a.mean, between, factor_b @ right.T, shared)
-    left_out_a = frechet_left_out(rows_x, block_x, b, factor_b)
-    if rows_y is None or block_y is None:
-        return FrechetParts(distance, influence_a, None, left_out_a, [])
-    influence_b = frechet_influence(rows_y - b.mean, -between, factor_a @ left, shared)
-    left_out_b = frechet_left_out(rows_y, block_y, a, factor_a)
-    return FrechetParts(distance, influence_a, influence_b, left_out_a, left_out_b)
+    kept = int((shared > _noise(shared.flip(0))).sum())
+    carried_a, carried_b = factor_b @ right[:kept].T, factor_a @ left[:, :kept]
+    del left, right, factor_a, factor_b
+    trace = CorrectedTrace.of(shared[:kept])
+    rows = math.inf if isinstance(y, Moments) else len(y)
+    corrected = frechet(a, b, trace.whole(len(x), rows))
+    return FrechetParts(
+        distance=frechet(a, b, float(shared.sum())),
+        corrected=corrected,
+        a=_sided(x, a, b, carried_a, trace, rows),
+        b=None if isinstance(y, Moments) else _sided(y, b, a, carried_b, trace, len(x)),
+    )
 
 
 def frechet_of_draws(
     x: NDArray[Any], y: NDArray[Any] | Moments, draws: Sequence[Ints]
 ) -> tuple[Floats, Floats]:
     """Distances [draws] of parts of x [n, d] to y, and the influence [n] on that of all of x."""
-    rows = as_tensor(x)
-    a = Gaussian.of_rows(rows)
-    b = Gaussian.of_moments(y) if isinstance(y, Moments) else Gaussian.of_rows(as_tensor(y))
+    a, b = Gaussian.of(x), Gaussian.of(y)
     factor = b.factor()
     _, shared, right = torch.linalg.svd(a.factor().T @ factor, full_matrices=False)
-    influence = frechet_influence(rows - a.mean, a.mean - b.mean, factor @ right.T, shared)
-    distances = []
-    for drawn in draws:
-        side = Gaussian.of_rows(rows[torch.as_tensor(drawn, device=rows.device)])
-        shared = torch.linalg.svdvals(side.factor().T @ factor)
-        distances.append(frechet(side, b, shared))
-    return np.array(distances), influence
+    kept = int((shared > _noise(shared.flip(0))).sum())
+    carried = factor @ right[:kept].T
+    influence = [
+        _influence(tile - a.mean, a.mean - b.mean, (tile - a.mean) @ carried, shared[:kept])
+        for _, tile in tiles(x)
+    ]
+    distances = [_plain(Gaussian.of_rows(x[drawn]), b, factor) for drawn in draws]
+    psi = torch.cat(influence)
+    return np.array(distances), as_array(psi - psi.mean())
 
 
-def frechet_distance(a: Moments, b: Moments) -> float:
-    """The Fréchet distance of two Gaussians known by their moments."""
-    one, other = Gaussian.of_moments(a), Gaussian.of_moments(b)
-    return frechet(one, other, torch.linalg.svdvals(one.factor().T @ other.factor()))
-
-
-def frechet_influence(
-    centred: torch.Tensor, between: torch.Tensor, carried: torch.Tensor, shared: torch.Tensor
-) -> Floats:
-    """Influence [n] of every sample of side 1 on the Fréchet distance, with mean 0.
+def _influence(
+    centred: torch.Tensor, between: torch.Tensor, seen: torch.Tensor, shared: torch.Tensor
+) -> torch.Tensor:
+    """Influence of every sample of side 1 on the Fréchet distance, but for a constant.
 
     ψ(x) = 2(μ₁−μ₂)ᵀ(x−μ₁) + (x−μ₁)ᵀ(I−T)(x−μ₁) with the transport map T = C S⁻¹ Cᵀ, where
-    R₁ᵀR₂ = U S Vᵀ and C = R₂V. `centred` is x − μ₁, `between` μ₁−μ₂, `carried` C, `shared` S.
+    R₁ᵀR₂ = U S Vᵀ and C = R₂V. `centred` is x − μ₁, `between` μ₁−μ₂, `seen` (x − μ₁)C, `shared` S.
     """
-    keep = shared > _noise(shared.flip(0))
-    half = carried[:, keep] * shared[keep].rsqrt()
-    psi = 2 * centred @ between + centred.square().sum(1) - (centred @ half).square().sum(1)
-    return as_array(psi - psi.mean())
+    return 2 * centred @ between + centred.square().sum(1) - seen.square() @ shared.reciprocal()
 
 
-def frechet_left_out(
-    x: torch.Tensor, block: Ints, b: Gaussian, factor_b: torch.Tensor
-) -> list[float]:
-    """The Fréchet distance without each block of rows of x in turn."""
-    label = torch.as_tensor(block, device=x.device)
-    n, mean = len(x), x.mean(dim=0)
-    dense = n - int(np.bincount(block).max()) > x.shape[1]
-    products = (x - mean).T @ (x - mean) if dense else None
-    distances = []
-    for k in range(int(block.max()) + 1):
-        if products is None:
-            side = Gaussian.of_rows(x[label != k])
-        else:  # take the block's products away instead of adding up the other nine tenths again
-            out = x[label == k] - mean
-            rest = n - len(out)
-            shift = -out.sum(dim=0) / rest
-            cov = (products - out.T @ out - rest * torch.outer(shift, shift)) / (rest - 1)
-            side = Gaussian(mean + shift, cov, None)
-        shared = torch.linalg.svdvals(side.factor().T @ factor_b)
-        distances.append(frechet(side, b, shared))
-    return distances
+def _sided(
+    x: NDArray[Any],
+    own: Gaussian,
+    other: Gaussian,
+    carried: torch.Tensor,
+    trace: CorrectedTrace,
+    rows: float,
+) -> Sided:
+    """What the rows of x tell, against `rows` samples of the other side; `carried` is C above."""
+    n, between = len(x), own.mean - other.mean
+    without = trace.without_one(n, rows)
+    influence, left_out = [], []
+    constant = float(between.square().sum()) + other.trace() + without.scale * own.trace()
+    for _, tile in tiles(x):
+        tile -= own.mean
+        seen, lengths = tile @ carried, tile.square().sum(1)
+        influence.append(_influence(tile, between, seen, trace.shared))
+        means = lengths / (n - 1) ** 2 - 2 * tile @ between / (n - 1)
+        roots = without.traces(seen.square_())
+        left_out.append(constant + means - without.share * lengths - 2 * roots)
+    psi = torch.cat(influence)
+    return Sided(as_array(psi - psi.mean()), as_array(torch.cat(left_out)))
+
+
+@dataclass(frozen=True)
+class CorrectedTrace:
+    """Θ of the module's docstring for singular values σ [r], by the trapezoid rule in ln s.
+
+    `nodes` [q] and `weights` [q] are those of (1/π) ∫ s^-½ … ds. The integral is taken of G(H) − H,
+    since that of H is Σ σ in closed form.
+    """
+
+    shared: torch.Tensor
+    nodes: torch.Tensor
+    weights: torch.Tensor
+
+    @classmethod
+    def of(cls, shared: torch.Tensor) -> CorrectedTrace:
+        """Nodes that reach beyond the spectrum σ² of descending `shared`."""
+        if not len(shared):
+            return cls(shared, shared, shared)
+        low, high = (2 * math.log(float(end)) for end in (shared[-1], shared[0]))
+        count = math.ceil((high - low + 2 * _MARGIN) / _STEP)
+        places = torch.arange(count, dtype=shared.dtype, device=shared.device)
+        nodes = (low - _MARGIN + _STEP * places).exp()
+        weights = nodes.sqrt() * (_STEP / math.pi)
+        # Past the ends the integrand falls like s^½ and s^-3/2: the left-off nodes in one.
+        weights[0] /= 1 - math.exp(-_STEP / 2)
+        weights[-1] /= 1 - math.exp(-1.5 * _STEP)
+        return cls(shared, nodes, weights)
+
+    def whole(self, n: int, m: float) -> float:
+        """Θ for n and m samples; m is infinite for a side known by its moments."""
+        squares = self.shared.square()[:, None]
+        seen = (squares / (squares + self.nodes)).sum(0)
+        excess = excess_of(seen, self._freedom(n), self._freedom(m))
+        return float(self.shared.sum() + excess @ self.weights)
+
+    def without_one(self, n: int, m: float) -> WithoutOne:
+        """The same without a sample of a side of n."""
+        scale, share = (n - 1) / (n - 2), n / ((n - 1) * (n - 2))
+        freedom = self._freedom(n) - 1, self._freedom(m)
+        return WithoutOne(self, scale, share, freedom)
+
+    def _freedom(self, n: float) -> float:
+        """ν, infinite where a side has too few samples for a correction."""
+        return n - 1 if len(self.shared) < n - 2 else math.inf
+
+
+@dataclass(frozen=True)
+class WithoutOne:
+    """Θ without each of many samples: Λ → aΛ − g w wᵀ, a = `scale`, g = `share`."""
+
+    trace: CorrectedTrace
+    scale: float
+    share: float
+    freedom: tuple[float, float]
+
+    def traces(self, squared: torch.Tensor) -> torch.Tensor:
+        """Θ [t] without the sample whose w² are `squared` [t, r], one a row."""
+        shared, nodes = self.trace.shared * self.scale**0.5, self.trace.nodes
+        inverse = (shared.square()[:, None] + nodes).reciprocal()
+        leverage = self.share * (squared @ inverse)
+        left = (1 - leverage).clamp_(min=torch.finfo(nodes.dtype).eps)
+        moved = nodes * (self.share * (squared @ inverse.square())) / left
+        whole = (shared.square()[:, None] * inverse).sum(0)
+        # To first order Σ σ falls by gw²/2σ; `leverage · moved` is what is beyond that.
+        first = shared.sum() - self.share / 2 * (squared @ shared.reciprocal())
+        beyond = excess_of((whole - moved).clamp_(min=0.0), *self.freedom) - leverage * moved
+        return first + beyond @ self.trace.weights
+
+
+def excess_of(seen: torch.Tensor, one: float, other: float) -> torch.Tensor:
+    """G(H) − H for H = `seen` and degrees of freedom ν₁, ν₂, which may be infinite."""
+    falls = [seen / nu / (1 + (1 - seen / nu).sqrt()) for nu in (one, other)]  # 1 − √(1 − H/ν)
+    if math.isinf(one) and math.isinf(other):
+        return torch.zeros_like(seen)
+    if math.isinf(one) or math.isinf(other):
+        finite, fall = (other, falls[1]) if math.isinf(one) else (one, falls[0])
+        return 2 * finite * fall - seen
+    total = math.sqrt(one) + math.sqrt(other)
+    inner = (math.sqrt(one) * falls[0] + math.sqrt(other) * falls[1]) / total
+    return -2 * math.sqrt(one * other) * torch.log1p(-inner) - seen
 
 
 def _noise(values: torch.Tensor) -> float:

@@ -35,6 +35,7 @@ from geneval.linalg import TILE_BYTES, Floats, Ints, as_array, as_tensor
 
 _STEP = 0.7  # of the trapezoid rule in ln s: its error is exp(−2π²/0.7), 6e-13
 _MARGIN = 18.0  # how far in ln s the nodes go past the spectrum; beyond, the tails are geometric
+_LEAST_ROWS = 64  # of a tile, below which a product of matrices is slow
 _STRIPS = 4  # of a product XᵀX, of which the half above the diagonal is not computed
 
 
@@ -103,7 +104,7 @@ def _present(dense: torch.Tensor | None) -> torch.Tensor:
 
 def tiles(x: NDArray[Any]) -> Iterator[tuple[int, torch.Tensor]]:
     """Fresh float64 tiles [t, d] of the rows of x, with the row each starts at."""
-    step = max(1, TILE_BYTES // (8 * x.shape[1]))
+    step = max(_LEAST_ROWS, TILE_BYTES // (32 * x.shape[1]))  # several such tiles live at a time
     for start in range(0, len(x), step):
         yield start, as_tensor(x[start : start + step].astype(np.float64))
 
@@ -180,13 +181,13 @@ def frechet_of_draws(
     _, shared, right = torch.linalg.svd(a.factor().T @ factor, full_matrices=False)
     kept = int((shared > _noise(shared.flip(0))).sum())
     carried = factor @ right[:kept].T
-    influence = [
-        _influence(tile - a.mean, a.mean - b.mean, (tile - a.mean) @ carried, shared[:kept])
-        for _, tile in tiles(x)
-    ]
+    psi = np.empty(len(x))
+    for start, tile in tiles(x):
+        tile -= a.mean
+        part = _influence(tile, a.mean - b.mean, tile @ carried, shared[:kept])
+        psi[start : start + len(tile)] = as_array(part)
     distances = [_plain(Gaussian.of_rows(x[drawn]), b, factor) for drawn in draws]
-    psi = torch.cat(influence)
-    return np.array(distances), as_array(psi - psi.mean())
+    return np.array(distances), psi - psi.mean()
 
 
 def _influence(
@@ -211,17 +212,17 @@ def _sided(
     """What the rows of x tell, against `rows` samples of the other side; `carried` is C above."""
     n, between = len(x), own.mean - other.mean
     without = trace.without_one(n, rows)
-    influence, left_out = [], []
+    influence, left_out = np.empty(n), np.empty(n)
     constant = float(between.square().sum()) + other.trace() + without.scale * own.trace()
-    for _, tile in tiles(x):
+    for start, tile in tiles(x):
+        here = slice(start, start + len(tile))
         tile -= own.mean
         seen, lengths = tile @ carried, tile.square().sum(1)
-        influence.append(_influence(tile, between, seen, trace.shared))
+        influence[here] = as_array(_influence(tile, between, seen, trace.shared))
         means = lengths / (n - 1) ** 2 - 2 * tile @ between / (n - 1)
         roots = without.traces(seen.square_())
-        left_out.append(constant + means - without.share * lengths - 2 * roots)
-    psi = torch.cat(influence)
-    return Sided(as_array(psi - psi.mean()), as_array(torch.cat(left_out)))
+        left_out[here] = as_array(constant + means - without.share * lengths - 2 * roots)
+    return Sided(influence - influence.mean(), left_out)
 
 
 @dataclass(frozen=True)

@@ -403,7 +403,7 @@ def test_lines_of_an_extension(write: Write, refused: Refused, tmp_path: Path) -
     write(BASE, "base.yaml")
     start = "version: 1\nextends: base.yaml\nmetrics:\n- kid: {subsets: 3}\n"
     assert re.search(r"suite\.yaml:5: .*optional", refused(start + "- fid: {optional: 'yes'}\n"))
-    assert re.search(r"suite\.yaml:5: .*did you mean", refused(start + "- fid: {block: 3}\n"))
+    assert re.search(r"suite\.yaml:5: .*did you mean", refused(start + "- mind: {block: 3}\n"))
     write(BASE.replace("subsets: 10", "subsets: ten"), "base.yaml")
     assert re.search(r"base\.yaml:9: .*subsets", refused("version: 1\nextends: base.yaml\n"))
 

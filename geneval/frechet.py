@@ -290,7 +290,8 @@ class WithoutOne:
         # To first order Σ σ falls by gw²/2σ; `leverage · moved` is what is beyond that.
         first = shared.sum() - self.share / 2 * (squared @ shared.reciprocal())
         beyond = excess_of((whole - moved).clamp_(min=0.0), *self.freedom) - leverage * moved
-        return first + beyond @ self.trace.weights
+        roots: torch.Tensor = first + beyond @ self.trace.weights
+        return roots
 
 
 def excess_of(seen: torch.Tensor, one: float, other: float) -> torch.Tensor:

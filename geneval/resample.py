@@ -102,10 +102,10 @@ def proportion_interval(
     return Interval(interval.low, interval.high, level, method, "at_n")
 
 
-def jackknife_bias(value: float, left_out: Sequence[float]) -> float:
-    """The delete-a-block estimate of bias, (K − 1)(mean of the left-out values − value).
+def jackknife_bias(value: float, left_out: Sequence[float] | NDArray[np.float64]) -> float:
+    """The jackknife's estimate of bias, (K − 1)(mean of the K left-out values − value).
 
-    Quenouille (1956); blocks must be of equal size within rounding.
+    Quenouille (1956); what is left out, samples or blocks, must be of equal size within rounding.
     """
     return (len(left_out) - 1) * (float(np.mean(left_out)) - value)
 

@@ -28,6 +28,7 @@ LAYERS = [
         "geneval.neighbours",
         "geneval.kernels",
         "geneval.pairs",
+        "geneval.frechet",
         "geneval.ledger",
         "geneval.options",
         "geneval.plugins",

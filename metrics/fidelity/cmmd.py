@@ -3,9 +3,9 @@
     1000 · ( mean k(x, x') + mean k(y, y') − 2 mean k(x, y) ),   k(x, y) = exp(−‖x−y‖² / 2σ²)
 
 Input: generated features [n, d] and reference features [m, d]; every row is divided by its length;
-arithmetic as in `kid`. Unit: 10³ kernel units; range [0, ∞); best 0; symmetric. The published number
-takes the image embeddings of CLIP ViT-L/14 at 336 pixels and σ = 10; with another extractor it is
-the same statistic of other features, which the signature says.
+arithmetic as in `kid`. Unit: 10³ kernel units; range [0, ∞); best 0; symmetric. The published
+number takes the image embeddings of CLIP ViT-L/14 at 336 pixels and σ = 10; with another extractor
+it is the same statistic of other features, which the signature says.
 
 `cmmd` is the published V-statistic: the means run over all pairs, a sample with itself included, so
 it is biased upwards at finite n and its interval is the spread at this n. `unbiased` leaves those

@@ -7,17 +7,21 @@ covariances with ddof 1. Unit: squared feature units; range [0, ∞); best 0; sy
 
 The plain distance `fid` is biased upwards at finite n, the more the larger d is, and two models of
 equal quality but different shape have different bias. Its interval is therefore the spread at this
-n. `debiased` takes the bias off by a delete-a-block jackknife on either side,
+n. `debiased` takes the bias off in two steps: the trace of the root is that of the population
+behind two sample covariances when samples and dimensions grow together (Tiomoko and Couillet 2019,
+arXiv:1903.03447; `geneval/frechet.py` has the formula), which gives v; and the jackknife takes off
+what that leaves, most of all with features of heavy tails,
 
-    v − Σ over both sides of (K−1)(mean of v without block k − v),     K = `blocks` a side,
+    v − Σ over both sides of (N−1)(mean of v without sample i − v),     N = n and m.
 
-may be slightly negative near 0, carries the population interval from the influence function
+It may be slightly negative near 0, carries the population interval from the influence function
 
     ψ(x) = 2(μ₁−μ₂)ᵀ(x−μ₁) + (x−μ₁)ᵀ(I−T)(x−μ₁),   T the transport map between the Gaussians,
 
-as SE² = Var(ψ_gen)/n + Var(ψ_ref)/m, and is what comparisons use. Below n/d = 4 a second-order bias
-remains and the finding says so. With a reference known only by its moments the value is conditional
-on that reference. Undefined below 2·K samples a side.
+as SE² = Var(ψ_gen)/n + Var(ψ_ref)/m, and is what comparisons use. A side with no more samples than
+features has the jackknife alone. Below n/d = 4 part of the bias may remain and the finding says so.
+With a reference known only by its moments the value is conditional on that reference. Undefined
+below 3 samples a side.
 
 Paper: Heusel et al. 2017, arXiv:1706.08500. Agrees with torch-fidelity and pytorch-fid on the same
 features to 1e-6 relative; where n < d their matrix square root is itself off by about 1e-8.
@@ -26,14 +30,14 @@ features to 1e-6 relative; where n < d their matrix square root is itself off by
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 
 from geneval.data import Features, Moments
-from geneval.linalg import Floats, frechet_parts
+from geneval.frechet import frechet_parts
+from geneval.linalg import Floats
 from geneval.metric import Undefined, features, metric
-from geneval.options import AtLeast
 from geneval.resample import Context, jackknife_bias, standard_error
 from geneval.value import Estimate, Evidence, Gallery, Interval, OutputSpec, Role
 
@@ -41,7 +45,8 @@ SINGULAR = (
     "fewer samples than features: the covariance is singular and most of the number is bias; read "
     "the debiased estimate, or KID"
 )
-ENOUGH = 4  # n/d below which a second-order bias is known to remain (docs/statistics.md)
+ENOUGH = 4  # n/d below which heavy tails leave a bias (docs/statistics.md)
+LEAST = 3  # samples a side, so that two remain when one is left out
 SHOWN = 24  # samples in the gallery of the costliest
 
 
@@ -57,7 +62,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
 
 @metric(
     "fid",
-    version=1,
+    version=2,
     paper="arXiv:1706.08500",
     min_n=20,
     outputs=[
@@ -77,29 +82,23 @@ def fid(
     generated: Features,
     reference: Features | Moments,
     context: Context,
-    *,
-    blocks: Annotated[int, AtLeast(2)] = 10,
 ) -> list[Estimate]:
-    """The Fréchet distance and its debiased estimate; `blocks` is the jackknife's K."""
+    """The Fréchet distance and its debiased estimate."""
     counted = [generated.n] if isinstance(reference, Moments) else [generated.n, reference.n]
-    if min(counted) < 2 * blocks:
-        raise Undefined(f"needs 2 samples for each of {blocks} blocks a side: set blocks lower")
+    if min(counted) < LEAST:
+        raise Undefined(f"{min(counted)} samples on one side, the covariance needs {LEAST}")
     n = {Role.GENERATED: generated.n, Role.REFERENCE: reference.n}
-    parts = frechet_parts(
-        generated.x,
-        reference if isinstance(reference, Moments) else reference.x,
-        context.blocks(generated.ids, blocks),
-        None if isinstance(reference, Moments) else context.blocks(reference.ids, blocks),
-    )
-    bias = jackknife_bias(parts.distance, parts.left_out_a)
-    variance = standard_error(parts.influence_a) ** 2
-    evidence = {Role.GENERATED: Evidence("influence", generated.ids, parts.influence_a)}
-    if not isinstance(reference, Moments) and parts.influence_b is not None:
-        bias += jackknife_bias(parts.distance, parts.left_out_b)
-        variance += standard_error(parts.influence_b) ** 2
-        evidence[Role.REFERENCE] = Evidence("influence", reference.ids, parts.influence_b)
+    parts = frechet_parts(generated.x, reference if isinstance(reference, Moments) else reference.x)
+    sides = [(Role.GENERATED, generated.ids, parts.a)]
+    if not isinstance(reference, Moments) and parts.b is not None:
+        sides.append((Role.REFERENCE, reference.ids, parts.b))
+    debiased, variance = parts.corrected, 0.0
+    for _, _, side in sides:
+        debiased -= jackknife_bias(parts.corrected, side.left_out)
+        variance += standard_error(side.influence) ** 2
+    evidence = {role: Evidence("influence", ids, side.influence) for role, ids, side in sides}
+    plain = max(parts.distance, 0.0)
     se = float(np.sqrt(variance))
-    plain, debiased = max(parts.distance, 0.0), parts.distance - bias
     population = context.interval(debiased, se, "influence function", "population")
     return [
         Estimate(
@@ -107,7 +106,7 @@ def fid(
             number=plain,
             n=n,
             interval=context.interval(plain, se, "influence function", "at_n", (0, None)),
-            galleries=(costliest(generated, parts.influence_a),),
+            galleries=(costliest(generated, parts.a.influence),),
             finding=SINGULAR if min(counted) <= generated.d else "",
         ),
         Estimate(

@@ -35,7 +35,8 @@ from typing import Annotated
 import numpy as np
 
 from geneval.data import Features, Moments
-from geneval.linalg import Floats, Ints, frechet_of_draws
+from geneval.frechet import frechet_of_draws
+from geneval.linalg import Floats, Ints
 from geneval.metric import Undefined, features, metric
 from geneval.metrics.fidelity.fid import example
 from geneval.options import AtLeast

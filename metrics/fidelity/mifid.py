@@ -15,8 +15,8 @@ n. `debiased` divides `fid.debiased` and is what comparisons use. s falls as m g
 interval of `debiased` is a population interval only where p is 1, else the spread at this n and m.
 Intervals are by the delta method, from the influence of `fid`, every sample's distance, and the
 exact change of s when a reference sample is left out. None holds the jump at the threshold; the
-finding says when s is not told from it. Undefined below 2·`blocks` samples a side, and where too
-few features have a direction.
+finding says when s is not told from it. Undefined below 3 samples a side, and where too few
+features have a direction.
 
 Paper: Bai et al. 2021, arXiv:2106.03062. torchmetrics gives the same number for the
 sets exchanged: its class averages over the real samples, the paper over the generated ones.
@@ -55,7 +55,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
 
 @metric(
     "mifid",
-    version=1,
+    version=2,
     paper="arXiv:2106.03062",
     min_n=20,
     outputs=[
@@ -74,13 +74,12 @@ def mifid(
     context: Context,
     *,
     threshold: Annotated[float, AtLeast(0)] = 0.1,
-    blocks: Annotated[int, AtLeast(2)] = 10,
 ) -> list[Estimate]:
     """The penalised distance, its debiased estimate, and the mean distance to the nearest."""
     n = {Role.GENERATED: generated.n, Role.REFERENCE: reference.n}
     near = nearest_copies(generated, reference, context)
     s, moves = near.number, {role: one.rows for role, one in near.evidence.items()}
-    plain, debiased = fid(generated, reference, context, blocks=blocks)
+    plain, debiased = fid(generated, reference, context)
     assert s is not None
     assert plain.number is not None
     assert debiased.number is not None

@@ -15,19 +15,17 @@ Paper: Nash et al. 2021, arXiv:2103.03841; the layer as in Dhariwal and Nichol 2
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import Annotated
 
 from geneval.data import Features, Moments
 from geneval.metric import features, metric
 from geneval.metrics.fidelity.fid import example, fid
-from geneval.options import AtLeast
 from geneval.resample import Context
 from geneval.value import Estimate, OutputSpec
 
 
 @metric(
     "sfid",
-    version=1,
+    version=2,
     paper="arXiv:2103.03841",
     min_n=20,
     outputs=[
@@ -47,9 +45,7 @@ def sfid(
     generated: Features,
     reference: Features | Moments,
     context: Context,
-    *,
-    blocks: Annotated[int, AtLeast(2)] = 10,
 ) -> list[Estimate]:
     """The Fréchet distance of the spatial layer and its debiased estimate."""
-    plain, debiased = fid(generated, reference, context, blocks=blocks)
+    plain, debiased = fid(generated, reference, context)
     return [replace(plain, output="sfid"), debiased]

@@ -82,8 +82,8 @@ def test_other_suite_and_options(command: Command, kept: Path) -> None:
     result = scored(told)
     assert [measured.key for measured in result.document.metrics] == ["fid", "precision_recall"]
     assert (result.document.subject.kind, result.document.subject.step) == ("checkpoint", 4000)
-    words = ("--suite", "fid", "--set", "extractor=pixels", "--set", "metrics.fid.blocks=5")
-    fields = dict(scored(command("score", kept, *words, "--json"))["fid"].signature.fields)
+    words = ("--suite", "mind", "--set", "extractor=pixels", "--set", "metrics.mind.blocks=5")
+    fields = dict(scored(command("score", kept, *words, "--json"))["mind"].signature.fields)
     assert (fields["ext"], fields["blocks"]) == ("pixels", 5)
 
 

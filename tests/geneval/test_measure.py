@@ -315,7 +315,7 @@ def test_a_group_that_one_side_lacks(
 ) -> None:
     """A group on one side only is a value with a problem; the other groups are measured."""
     outcome = run_suite(
-        PIXELS + "metrics: [{fid: {by: label, blocks: 5}}]",
+        PIXELS + "metrics: [{fid: {by: label}}]",
         (images[0][:60], np.resize(mine, 60)),
         (images[1], np.resize(theirs, 120)),
     )
@@ -373,7 +373,7 @@ def test_a_metric_reads_values_and_evidence(
 ) -> None:
     """A metric gets the values it asked for, by the address it asked with, and their evidence."""
     reader(register, "brightness", "debiased")
-    text = PIXELS + "metrics: [reader, {fid: {blocks: 5}}, brightness]"
+    text = PIXELS + "metrics: [reader, fid, brightness]"
     outcome = run_suite(text, images[0], images[1])
     value, result = outcome.result["reader"], outcome.result
     expected = [result["brightness"].number, result["fid.debiased"].number]
@@ -425,7 +425,7 @@ def test_a_derived_value_compares_like_its_sources(
 ) -> None:
     """What makes a source incomparable makes the value derived from it incomparable."""
     reader(register, "fid")
-    text = "metrics: [reader, {fid: {blocks: 5}}]"
+    text = "metrics: [reader, fid]"
     one = run_suite(PIXELS + text, images[0], images[1]).result["reader"]
     other_reference = run_suite(PIXELS + text, images[0], images[1][:100]).result["reader"]
     other_extractor = run_suite("extractor: digits\n" + text, images[0], images[1]).result["reader"]
@@ -440,7 +440,7 @@ def test_what_was_measured_is_recalled(
     run_suite: Run, images: tuple[Images, Images], brightness: MetricSpec
 ) -> None:
     """A second run recalls every estimate, and its document is the same to the byte."""
-    text = PIXELS + "metrics: [brightness, {fid: {blocks: 5}}, {precision_recall: {k: 2}}]"
+    text = PIXELS + "metrics: [brightness, fid, {precision_recall: {k: 2}}]"
     first, second = (run_suite(text, images[0], images[1]).result for _ in range(2))
     assert first.document.timing["recalled"] == []
     assert second.document.timing["recalled"] == ["brightness", "fid", "precision_recall"]

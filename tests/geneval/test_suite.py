@@ -29,7 +29,7 @@ samples: {path: base/samples, n: 500}
 reference: {path: base/reference}
 extractor: {name: pixels, side: 4}
 metrics:
-  - fid: {blocks: 5}
+  - fid: {n: 5}
   - kid: {subsets: 10, subset_size: 100}
   - fid: {as: fd_other, extractor: digits}
 gates:
@@ -258,7 +258,7 @@ def test_a_folder_is_no_suite(tmp_path: Path) -> None:
         ("version: 1\nmetrics:\n- fid\n- 5\n", 4, "a metric is a name"),
         ("version: 1\nmetrics:\n- fid\n-\n", 4, "a metric is a name"),
         ("version: 1\nmetrics:\n- fid\n- [kid]\n", 4, "a metric is a name"),
-        ("version: 1\nmetrics:\n- fid\n- fid: {blocks: 5}\n", 4, "'fid' is given twice"),
+        ("version: 1\nmetrics:\n- fid\n- fid: {n: 5}\n", 4, "'fid' is given twice"),
         ("version: 1\nmetrics:\n- fid\n- kid: {as: fid}\n", 4, "'fid' is given twice"),
         ("version: 1\nmetrics:\n- fid\n- fid: {as: a.b}\n", 4, "a.b"),
         ("version: 1\nmetrics:\n- fid\n- fid: {as: 'a b'}\n", 4, "a b"),
@@ -339,7 +339,7 @@ gates:
     assert suite.samples.path == str(tmp_path / "base/samples")
     assert suite.extractor.key == "pixels(side=2)"
     assert keys(suite) == ["fid", "kid", "precision_recall"]
-    assert suite.metrics[0].options == {"blocks": 5}
+    assert suite.metrics[0].n == 5
     assert suite.metrics[1].options == {"subsets": 7, "subset_size": 100, "seed": 2020}
     assert suite.gates == ["fid <= 12", "kid <= 1"]
 
@@ -403,7 +403,7 @@ def test_lines_of_an_extension(write: Write, refused: Refused, tmp_path: Path) -
     write(BASE, "base.yaml")
     start = "version: 1\nextends: base.yaml\nmetrics:\n- kid: {subsets: 3}\n"
     assert re.search(r"suite\.yaml:5: .*optional", refused(start + "- fid: {optional: 'yes'}\n"))
-    assert re.search(r"suite\.yaml:5: .*did you mean", refused(start + "- fid: {block: 3}\n"))
+    assert re.search(r"suite\.yaml:5: .*did you mean", refused(start + "- mind: {block: 3}\n"))
     write(BASE.replace("subsets: 10", "subsets: ten"), "base.yaml")
     assert re.search(r"base\.yaml:9: .*subsets", refused("version: 1\nextends: base.yaml\n"))
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import scipy.integrate
+import scipy.linalg
 from numpy.typing import NDArray
 
 from geneval.data import Features, Moments
-from geneval.linalg import frechet_distance
+from geneval.frechet import frechet_distance
 from geneval.metric import Undefined, find_metric
 from geneval.metrics.fidelity.fid import fid
 from geneval.resample import Context
@@ -49,23 +51,39 @@ def test_diagonal_covariances_have_a_closed_form() -> None:
 
 
 def test_jackknife_is_the_stated_formula() -> None:
-    """debiased = v − Σ over both sides of (K−1)(mean of v without block k − v), by hand."""
-    generated, reference = gaussians(120, 90, 4, seed=1, shift=0.3)
-    context = Context(seed=7)
-    plain, debiased = fid(generated, reference, context, blocks=6)
-    assert plain.number is not None
-    bias = 0.0
+    """debiased = v − Σ over both sides of (N−1)(mean of v without sample i − v), by hand."""
+    generated, reference = gaussians(60, 45, 4, seed=1, shift=0.3)
+    _, debiased = fid(generated, reference, Context())
+    sides = [generated.x, reference.x]
+    value, bias = corrected(*sides), 0.0
     for side in (0, 1):
-        ids = (generated, reference)[side].ids
-        block = context.blocks(ids, 6)
         values = []
-        for k in range(6):
-            rows = [np.arange(120), np.arange(90)]
-            rows[side] = np.flatnonzero(block != k)
-            x, y = generated.take(rows[0]).moments(), reference.take(rows[1]).moments()
-            values.append(frechet_distance(x, y))
-        bias += 5 * (np.mean(values) - plain.number)
-    assert debiased.number == pytest.approx(plain.number - bias, rel=1e-8)
+        for i in range(len(sides[side])):
+            rest = list(sides)
+            rest[side] = np.delete(sides[side], i, axis=0)
+            values.append(corrected(*rest))
+        bias += (len(values) - 1) * (np.mean(values) - value)
+    assert debiased.number == pytest.approx(value - bias, rel=1e-8)
+
+
+def corrected(x: Floats, y: Floats) -> float:
+    """The distance with the trace of the root as an integral over H, by adaptive quadrature.
+
+    tr (Σ₁Σ₂)^½ ≈ (2/π) ∫ √(s/((1 − H/ν₁)(1 − H/ν₂))) dH with H = Σ λ/(s + λ) over the
+    eigenvalues λ of the product of the sample covariances (Tiomoko and Couillet 2019).
+    """
+    cov_x, cov_y = np.cov(x.T), np.cov(y.T)
+    eigenvalues = np.real(scipy.linalg.eigvals(cov_x @ cov_y))
+
+    def integrand(at: float) -> float:
+        s = np.exp(at)
+        seen, slope = (eigenvalues / (s + eigenvalues)), eigenvalues / (s + eigenvalues) ** 2
+        shrunk = (1 - seen.sum() / (len(x) - 1)) * (1 - seen.sum() / (len(y) - 1))
+        return float(2 / np.pi * np.sqrt(s / shrunk) * slope.sum() * s)
+
+    root = scipy.integrate.quad(integrand, -60, 60, limit=1000, epsabs=1e-13, epsrel=1e-13)[0]
+    means = ((x.mean(axis=0) - y.mean(axis=0)) ** 2).sum()
+    return float(means + np.trace(cov_x) + np.trace(cov_y) - 2 * root)
 
 
 def test_influence_is_the_derivative_of_the_distance() -> None:
@@ -145,9 +163,9 @@ def test_reference_known_only_by_moments() -> None:
 
 
 def test_too_few_samples_is_a_problem() -> None:
-    """Blocks need two samples each; the sentence names the count."""
-    with pytest.raises(Undefined, match="2 samples for each of 10"):
-        fid(*gaussians(19, 100, 2, seed=0), Context())
+    """Without one sample two must remain; the sentence names the count."""
+    with pytest.raises(Undefined, match="2 samples on one side, the covariance needs 3"):
+        fid(*gaussians(2, 100, 2, seed=0), Context())
 
 
 def test_costliest_samples_lead_the_gallery() -> None:
@@ -158,7 +176,7 @@ def test_costliest_samples_lead_the_gallery() -> None:
     assert plain.galleries[0].ids[0] == "00042"
 
 
-def test_blocks_follow_ids_and_not_positions() -> None:
+def test_values_follow_samples_and_not_positions() -> None:
     """A set sorted by class gives the same debiased value as the same set shuffled."""
     rng = np.random.default_rng(6)
     sorted_by_class = features(np.sort(rng.normal(size=(200, 3)), axis=0))

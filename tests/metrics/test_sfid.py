@@ -23,5 +23,5 @@ def test_it_is_fid_of_the_features_it_is_given(rng: np.random.Generator) -> None
 
 def test_it_asks_for_the_spatial_layer() -> None:
     """Both needs are of the layer role that keeps places, which pixels and digits do not have."""
-    needs = find_metric("sfid").needs({"blocks": 10})
+    needs = find_metric("sfid").needs({})
     assert {need.layer for need in needs.values()} == {"spatial"}

@@ -20,7 +20,7 @@ from geneval.data import Features, Moments
 from geneval.extractors.inception import network, scaled
 from geneval.extractors.network import fill
 from geneval.extractors.preprocess import resized
-from geneval.linalg import frechet_distance
+from geneval.frechet import frechet_distance
 from geneval.metrics.fidelity.fid import fid
 from geneval.resample import Context
 from geneval.result import Result
@@ -87,7 +87,7 @@ def test_fid_of_features(n: int, m: int, d: int, parity: Parity) -> None:
 def test_means_of_zeros_and_ones(parity: Parity) -> None:
     """Its own test: with Σ = I the distance is the number of dimensions, exactly.
 
-    tests/geneval/test_linalg.py has it in 2,048 dimensions.
+    tests/geneval/test_frechet.py has it in 2,048 dimensions.
     """
     zeros, ones, eye = np.zeros(256), np.ones(256), np.eye(256)
     theirs = fid_score.calculate_frechet_distance(zeros, eye, ones, eye)

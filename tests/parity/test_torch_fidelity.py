@@ -16,7 +16,7 @@ from torch_fidelity.metric_kid import kid_features_to_metric
 from torch_fidelity.metric_prc import prc_features_to_metric
 
 from geneval.data import Features, Neighbours
-from geneval.linalg import frechet_distance
+from geneval.frechet import frechet_distance
 from geneval.metrics.fidelity.fid import fid
 from geneval.metrics.fidelity.inception_score import inception_score
 from geneval.metrics.fidelity.kid import kid
@@ -62,7 +62,7 @@ def test_statistics(d: int, parity: Parity) -> None:
 
     With N ≤ C the covariances are singular and torch-fidelity adds the roots of rounding errors, up
     to 6e-5 in all, so that the tolerance is the relative one of features. Ours adds none:
-    tests/geneval/test_linalg.py.
+    tests/geneval/test_frechet.py.
     """
     for power in range(1, 16):
         ours, theirs = statistics(2**power, d, 2023)

@@ -183,6 +183,12 @@ PAPERS: Mapping[str, Paper] = {
         "diffusion models",
         2023,
     ),
+    "arXiv:2210.02410": Paper(
+        "friedman2023vendi",
+        "Friedman, Dan and Dieng, Adji Bousso",
+        "The Vendi Score: A Diversity Evaluation Metric for Machine Learning",
+        2023,
+    ),
     "arXiv:2401.09603": Paper(
         "jayasumana2024cmmd",
         "Jayasumana, Sadeep and Ramalingam, Srikumar and Veit, Andreas and Glasner, Daniel and "

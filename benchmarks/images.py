@@ -225,7 +225,7 @@ def _values(runs: Path) -> dict[str, float]:
 def main() -> None:
     """Run a peer in this process, or measure all and write what came out."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])  # type: ignore[union-attr]
-    parser.add_argument("--n", type=int, default=500, help="images a side")
+    parser.add_argument("--n", type=int, default=200, help="images a side")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--json", type=Path)
     parser.add_argument("--peer", nargs=4, help=argparse.SUPPRESS)

@@ -65,7 +65,8 @@ class Cubic:
 
     def of(self, tile: Tile) -> torch.Tensor:
         """Values on a tile."""
-        base = torch.div(tile.products, len(tile.x.centre), out=tile.room("base")).add_(1.0)
+        one = zeros().add_(1.0)
+        base = torch.add(one, tile.products, alpha=1 / len(tile.x.centre), out=tile.room("base"))
         return torch.mul(base, base, out=tile.room("values")).mul_(base)
 
     def rounding(self, extent: Extent) -> float:
@@ -83,9 +84,9 @@ class Directions:
 
     def of(self, tile: Tile) -> torch.Tensor:
         """Values on a tile."""
-        of_x, of_y = tile.x.raw_lengths[:, None], tile.y.raw_lengths
-        cosine = torch.div(tile.products, of_x, out=tile.room("values")).div_(of_y)
-        return cosine.clamp_(max=1.0).sub_(1.0).div_(self.sigma**2).exp_()
+        of_x = 1 / (tile.x.raw_lengths[:, None] * self.sigma**2)
+        cosine = torch.mul(tile.products, of_x, out=tile.room("values")).div_(tile.y.raw_lengths)
+        return cosine.sub_(1 / self.sigma**2).clamp_(max=0.0).exp_()
 
     def rounding(self, extent: Extent) -> float:
         """The rounding of a cosine, times the steepest slope of the kernel."""

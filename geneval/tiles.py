@@ -53,22 +53,35 @@ class Extent:
     fits_float32: bool
 
 
-class Block:
-    """The rows `part` of x [n, d], and how they lie about `centre` float64 [d].
+class Side:
+    """The rows of x [n, d], and how they lie about `centre` float64 [d].
 
-    `centred` [t, d] are the rows less the centre in the precision of the products, `lengths`
-    float64 [t] their lengths, `raw_lengths` those of the rows as they are. `along` float64 [t] is
-    c·x − c·c/2, which added for both rows makes a product of centred rows one of raw rows.
+    `lengths` float64 [n] are those of the rows less the centre, `raw_lengths` those of the rows as
+    they are. `along` float64 [n] is c·x − c·c/2, which added for both rows makes a product of
+    centred rows one of raw rows.
     """
 
-    def __init__(self, x: Rows, part: slice, centre: torch.Tensor, dtype: torch.dtype) -> None:
-        self.x, self.part, self.centre, self.dtype = x, part, centre, dtype
-        rows = take_rows(x, part)
-        self.raw_lengths = rows.norm(dim=1)
-        self.along = rows @ centre - centre @ centre / 2
-        rows -= centre
-        self.lengths = rows.norm(dim=1)
-        self.centred = rows.to(dtype)
+    def __init__(self, x: Rows, centre: torch.Tensor) -> None:
+        self.x, self.centre = x, centre
+        raw, along, lengths = [], [], []
+        for part in parts(*x.shape):
+            rows = take_rows(x, part)
+            raw.append(rows.norm(dim=1))
+            along.append(rows @ centre - centre @ centre / 2)
+            lengths.append(rows.sub_(centre).norm(dim=1))
+        self.raw_lengths, self.along = torch.cat(raw), torch.cat(along)
+        self.lengths = torch.cat(lengths)
+
+
+class Block:
+    """Some rows of a side: `centred` [t, d] in the precision of the products, and lengths."""
+
+    def __init__(self, side: Side, part: slice, dtype: torch.dtype) -> None:
+        self.side, self.part, self.dtype = side, part, dtype
+        self.x, self.centre = side.x, side.centre
+        self.raw_lengths, self.along = side.raw_lengths[part], side.along[part]
+        self.lengths = side.lengths[part]
+        self.centred = take_rows(side.x, part).sub_(side.centre).to(dtype)
 
 
 class Scratch:
@@ -138,7 +151,7 @@ class Tile:
     @property
     def refined(self) -> Tile:
         """The same pairs in float64."""
-        x, y = (Block(b.x, b.part, b.centre, torch.float64) for b in (self.x, self.y))
+        x, y = (Block(b.side, b.part, torch.float64) for b in (self.x, self.y))
         return Tile(x, y, self.mirrored)
 
 
@@ -162,16 +175,18 @@ def sweep(x: Rows, y: Rows | None, takers: Sequence[Taker]) -> None:
     """
     other = x if y is None else y
     centre = _mean(x) if y is None else (_mean(x) + _mean(other)) / 2
-    extent = _extent(x, other, centre)
+    one = Side(x, centre)
+    two = one if y is None else Side(other, centre)
+    extent = _extent(one, two)
     exact = any(taker.wants_double(extent) for taker in takers)
     dtype = torch.float64 if exact or not extent.fits_float32 else torch.float32
     edge, scratch = _edge(dtype), Scratch()
     for start in range(0, len(x), edge):
-        a = Block(x, slice(start, min(start + edge, len(x))), centre, dtype)
+        a = Block(one, slice(start, min(start + edge, len(x))), dtype)
         if y is None:
             _hand(Tile(a, a, scratch=scratch), takers)
         for begin in range(start + edge if y is None else 0, len(other), edge):
-            b = Block(other, slice(begin, min(begin + edge, len(other))), centre, dtype)
+            b = Block(two, slice(begin, min(begin + edge, len(other))), dtype)
             _hand(Tile(a, b, y is None, scratch), takers)
 
 
@@ -192,21 +207,17 @@ def _mean(x: Rows) -> torch.Tensor:
     return total / len(x)
 
 
-def _extent(x: Rows, y: Rows, centre: torch.Tensor) -> Extent:
-    centred, raw = [], []
-    for side in (x,) if x is y else (x, y):
-        for part in parts(len(side), side.shape[1]):
-            rows = take_rows(side, part)
-            raw.append(rows.norm(dim=1))
-            centred.append(rows.sub_(centre).norm(dim=1))
-    lengths, about = torch.cat(raw), torch.cat(centred)
+def _extent(one: Side, two: Side) -> Extent:
+    lengths = torch.cat([one.raw_lengths, two.raw_lengths])
+    centred = torch.cat([one.lengths, two.lengths])
     least, most = _SQUARABLE
+    fits = (centred < most) & ((centred > least) | (centred == 0))
     return Extent(
-        d=x.shape[1],
-        longest_centred=float(about.max()),
+        d=one.x.shape[1],
+        longest_centred=float(centred.max()),
         longest=float(lengths.max()),
         shortest=float(lengths.min()),
-        fits_float32=bool(((about < most) & ((about > least) | (about == 0))).all()),
+        fits_float32=bool(fits.all()),
     )
 
 

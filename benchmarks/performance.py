@@ -125,9 +125,16 @@ def _shift(images: Mapping[str, Any]) -> Iterator[str]:
     yield f"| value | fp32 | {' | '.join(others)} |"
     yield "|---|---|---|---|---|"
     for address, plain in values["fp32"].items():
-        shifts = [f"{(values[which][address] - plain) / abs(plain):+.1e}" for which in others]
+        shifts = [_change(plain, values[which].get(address)) for which in others]
         yield f"| `{address}` | {plain:.6g} | {' | '.join(shifts)} |"
     yield ""
+
+
+def _change(plain: float, other: float | None) -> str:
+    """The change as a share of the plain value, or as such where that is 0."""
+    if other is None:
+        return "undefined"
+    return f"{(other - plain) / abs(plain):+.1e}" if plain else f"{other:+.1e} (absolute)"
 
 
 def _metrics(rows: list[Mapping[str, Any]]) -> Iterator[str]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     import torch
 
 _INITIAL = ("normal", "uniform", "trunc_normal", "kaiming", "xavier", "erfinv")
-CHUNK = {"cpu": 32}  # images through a network at a time; more would fill a processor's caches
+CHUNK = {"cpu": 16}  # images through a network at a time; more would fill a processor's caches
 CHUNK_ELSEWHERE = 256  # on a GPU, halved when its memory does not suffice
 
 _log = logging.getLogger(__name__)

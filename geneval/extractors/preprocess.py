@@ -55,7 +55,8 @@ def imagenet(pixels: torch.Tensor, preset: Preset) -> torch.Tensor:
 def _tf1(pixels: torch.Tensor, side: int) -> torch.Tensor:
     """Bilinear interpolation at i·in/out, first along rows and then along columns.
 
-    The order of operations is that of TensorFlow's kernel, so that the floats are the same.
+    The order of operations is that of TensorFlow's kernel, so that the floats are the same. Pixels
+    are gathered with their channels together, which is how they came and how the network wants them.
     """
     import torch
 
@@ -67,10 +68,11 @@ def _tf1(pixels: torch.Tensor, side: int) -> torch.Tensor:
 
     y, y_next, dy = places(pixels.shape[2])
     x, x_next, dx = places(pixels.shape[3])
-    upper, lower = pixels[:, :, y], pixels[:, :, y_next]
-    upper = upper[..., x] + (upper[..., x_next] - upper[..., x]) * dx
-    lower = lower[..., x] + (lower[..., x_next] - lower[..., x]) * dx
-    return upper + (lower - upper) * dy[:, None]
+    rows = pixels.permute(0, 2, 3, 1).contiguous()
+    left, right = rows.index_select(2, x), rows.index_select(2, x_next)
+    across = left + (right - left) * dx[:, None]
+    upper, lower = across.index_select(1, y), across.index_select(1, y_next)
+    return (upper + (lower - upper) * dy[:, None, None]).permute(0, 3, 1, 2)
 
 
 def _clean(pixels: torch.Tensor, side: int) -> torch.Tensor:

@@ -44,13 +44,17 @@ class Cell:
 
 @dataclass(frozen=True)
 class Row:
-    """One address over all entries, with a sentence on the trend over steps."""
+    """One address over all entries, with a sentence on the trend over steps.
+
+    What is missing of an `optional` metric makes a comparison no failure.
+    """
 
     address: str
     spec: OutputSpec
     signature: str
     cells: tuple[Cell, ...]
     trend: str = ""
+    optional: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,7 @@ class Comparison:
             f"{row.address} of {entry.name}: {cell.difference.problem}"
             for row in self.rows
             for entry, cell in zip(self.entries, row.cells, strict=True)
-            if cell.difference and cell.difference.problem
+            if cell.difference and cell.difference.problem and not row.optional
         )
 
 
@@ -183,7 +187,15 @@ def _row(address: str, groups: list[_Group], base: int) -> Row:
         _cell(group, address, ranks[i], differences[i], adjusted[i], spec)
         for i, group in enumerate(groups)
     )
-    return Row(address, spec, present[0].signature.line(), cells, _trend(groups, address, spec))
+    optional = any(
+        measured.optional
+        for group in groups
+        for result in group.results
+        for measured in result.document.metrics
+        if measured.key == present[0].key
+    )
+    line, trend = present[0].signature.line(), _trend(groups, address, spec)
+    return Row(address, spec, line, cells, trend, optional)
 
 
 def _cell(

@@ -38,11 +38,13 @@ def mean_of(
     else:
         se = standard_error(scores)
         interval = context.interval(number, se, "central limit theorem", "population", range_)
+    varies = share or len(scores) < 2 or bool(np.ptp(scores) > 0)
     return Estimate(
         output=output,
         number=number,
         n={Role.GENERATED: len(scores)},
-        interval=interval,
+        interval=interval if varies else None,
+        no_interval=None if varies else "no sample differs from the others",
         evidence={Role.GENERATED: Evidence("scores", ids, scores)},
         signed=signed or {},
         finding=finding,

@@ -9,6 +9,7 @@ A kernel is plain data (`Cubic`, `Directions`), so that a plan can tell which on
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Protocol
@@ -90,6 +91,8 @@ class Directions:
 
     def rounding(self, extent: Extent) -> float:
         """The rounding of a cosine, times the steepest slope of the kernel."""
+        if extent.shortest == 0:  # the metric will say that such a row has no direction
+            return math.inf
         cosine = extent.longest_centred**2 * UNIT / extent.shortest**2
         return cosine / self.sigma**2
 

@@ -30,6 +30,17 @@ def on_device(name: str) -> Iterator[None]:
         _device.reset(token)
 
 
+@contextmanager
+def exact_products() -> Iterator[None]:
+    """Products of float32 matrices in float32, whatever the program around allows (TF32, bf16)."""
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("highest")
+    try:
+        yield
+    finally:
+        torch.set_float32_matmul_precision(before)
+
+
 def chosen_device() -> str:
     """The device of the block."""
     return _device.get()

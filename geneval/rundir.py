@@ -138,7 +138,7 @@ def write_media(
     index: list[dict[str, str | int]] = []
     for role, work in works.items():
         samples = work.samples
-        if role in hidden or "image" not in samples.fields:
+        if role in hidden or samples.fields.get("image") != "image":
             continue
         grid = grid_ids(samples, document.sets[role].bad)
         place, row = rows_of(grid), rows_of(samples.ids)

@@ -19,7 +19,7 @@ from typing import Any, Protocol
 import torch
 from numpy.typing import NDArray
 
-from geneval.linalg import Ints, chosen_device
+from geneval.linalg import Ints, chosen_device, exact_products
 
 TILE_BYTES = 4 * 2**20
 LEAST_ROWS = 64  # of a tile, below which a product of matrices is slow
@@ -181,13 +181,28 @@ def sweep(x: Rows, y: Rows | None, takers: Sequence[Taker]) -> None:
     exact = any(taker.wants_double(extent) for taker in takers)
     dtype = torch.float64 if exact or not extent.fits_float32 else torch.float32
     edge, scratch = _edge(dtype), Scratch()
+    with exact_products():
+        _all_tiles(one, two, edge, dtype, scratch, takers)
+
+
+def _all_tiles(
+    one: Side,
+    two: Side,
+    edge: int,
+    dtype: torch.dtype,
+    scratch: Scratch,
+    takers: Sequence[Taker],
+) -> None:
+    """Hand the tiles of two sides to the takers; of one side with itself each pair once."""
+    x, y = one.x, two.x
+    is_one = one is two
     for start in range(0, len(x), edge):
         a = Block(one, slice(start, min(start + edge, len(x))), dtype)
-        if y is None:
+        if is_one:
             _hand(Tile(a, a, scratch=scratch), takers)
-        for begin in range(start + edge if y is None else 0, len(other), edge):
-            b = Block(two, slice(begin, min(begin + edge, len(other))), dtype)
-            _hand(Tile(a, b, y is None, scratch), takers)
+        for begin in range(start + edge if is_one else 0, len(y), edge):
+            b = Block(two, slice(begin, min(begin + edge, len(y))), dtype)
+            _hand(Tile(a, b, is_one, scratch), takers)
 
 
 def _hand(tile: Tile, takers: Sequence[Taker]) -> None:

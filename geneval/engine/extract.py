@@ -37,6 +37,7 @@ LIBRARIES = (  # that decode samples and make features
     "torchvision",
     "timm",
     "open-clip-torch",
+    "openvino",
     "pillow",
 )
 FORMAT = 1  # of what a shard holds; part of every key

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from geneval.checkpoint import load_tensors
 from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer, extractor
-from geneval.extractors.network import Network, NetworkExtractor
+from geneval.extractors.network import Network, NetworkExtractor, full_precision
 from geneval.extractors.preprocess import Preset, standardised
 from geneval.extractors.runtime import ON_CPU, Running
 from geneval.extractors.torchvision_schemas import declare_schemas
@@ -78,7 +78,7 @@ class Clip(NetworkExtractor):
         different = [f"{self.prefix}{text}" for text in dict.fromkeys(texts)]
         row = {text: i for i, text in enumerate(different)}
         parts = []
-        with torch.inference_mode():
+        with torch.inference_mode(), full_precision():
             for start in range(0, len(different), TEXTS):
                 chunk = tokens(different[start : start + TEXTS]).to(self.running.device)
                 parts.append(net.encode_text(chunk).float().cpu().numpy())  # type: ignore[operator]

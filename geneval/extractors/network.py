@@ -22,6 +22,7 @@ from geneval.extractors.extractor import Layer
 from geneval.extractors.preprocess import Preset, resized
 from geneval.extractors.runtime import ON_CPU, Runner, Running
 from geneval.extractors.weights import doubts, find_weights, weights_digest
+from geneval.linalg import exact_products
 from geneval.samples.sampleset import Batch
 from geneval.signature import Digest, Scalar
 
@@ -167,10 +168,15 @@ class NetworkExtractor:
 
 @contextmanager
 def full_precision() -> Iterator[None]:
-    """Convolutions in float32 on a GPU too, where they would keep 10 bits of the mantissa."""
+    """Convolutions and products in float32 on a GPU too, not in the 10 bits of TF32 or in bf16."""
     import torch
 
-    with torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
+    with (
+        torch.backends.cudnn.flags(enabled=True, allow_tf32=False),
+        torch.autocast("cuda", enabled=False),
+        torch.autocast("cpu", enabled=False),
+        exact_products(),
+    ):
         yield
 
 

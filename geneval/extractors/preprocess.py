@@ -56,7 +56,7 @@ def _tf1(pixels: torch.Tensor, side: int) -> torch.Tensor:
     """Bilinear interpolation at i·in/out, first along rows and then along columns.
 
     The order of operations is that of TensorFlow's kernel, so that the floats are the same. Pixels
-    are gathered with their channels together, which is how they came and how the network wants them.
+    are gathered with their channels together, as they came and as the network wants them.
     """
     import torch
 

@@ -78,8 +78,6 @@ class Runner:
 
     def _chosen(self, pixels: torch.Tensor) -> Forward:
         """The first form that gives what the plain network gives."""
-        import torch
-
         precision = self.running.precision
         plain = self.net(pixels)
         for form, make in self._forms():
@@ -93,8 +91,6 @@ class Runner:
                     and self._is_as_exact(made, plain, pixels)
                 ):
                     return forward
-            except torch.OutOfMemoryError:
-                raise
             except Exception as error:  # a compiler has as many ways to fail as there are networks
                 reason = " ".join(f"{type(error).__name__}: {error}".split())[:200]
                 _log.warning("%s is not run %s: %s", self.name, form, reason)
@@ -107,7 +103,8 @@ class Runner:
 
     def _is_as_exact(self, made: Layers, plain: Layers, pixels: torch.Tensor) -> bool:
         """Whether layers are about as near the network in double precision as the plain ones."""
-        exact = copy.deepcopy(self.net).double()(pixels.double())
+        exact = copy.deepcopy(self.net).cpu().double()(pixels.cpu().double())
+        made, plain = ({name: one.cpu() for name, one in each.items()} for each in (made, plain))
         return _apart(made, exact) <= AS_EXACT * _apart(plain, exact)
 
     def _forms(self) -> Iterator[tuple[str, Callable[[torch.Tensor], Forward]]]:
@@ -115,7 +112,9 @@ class Runner:
         precision = self.running.precision
         if self.running.runtime == "openvino":
             yield "by OpenVINO", lambda pixels: _by_openvino(self.net, pixels, precision)
-        yield "folded", lambda pixels: _in_torch(self.net, precision, self._fold)
+        form = "folded" if self._fold else "with channels last"
+        form += "" if precision == "fp32" else f" in {precision}"
+        yield form, lambda pixels: _in_torch(self.net, precision, self._fold)
 
 
 def _in_torch(
@@ -176,7 +175,10 @@ def _by_openvino(net: torch.nn.Module, pixels: torch.Tensor, precision: Precisio
 
 def _apart(made: Layers, wanted: Layers) -> float:
     """The largest difference of any layer, as a share of the layer's largest value."""
-    return max(
-        float((made[name] - values).abs().max() / values.abs().max().clamp_min(1e-30))
+    import torch
+
+    shares = [
+        (made[name] - values).abs().max() / values.abs().max().clamp_min(1e-30)
         for name, values in wanted.items()
-    )
+    ]
+    return float(torch.stack(shares).max())  # which keeps a NaN, and Python's max would not

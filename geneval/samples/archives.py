@@ -297,6 +297,8 @@ def _tar_members(path: Path) -> Iterator[tuple[str, Member]]:
 def _tar_member(one: tarfile.TarInfo, known: Mapping[str, Member]) -> Member:
     if one.issparse():
         return Refused("is stored sparsely; make the archive anew without --sparse")
+    if one.size < 0:
+        raise SampleError(f"{one.name} has a negative size; make the archive anew")
     if one.isreg():
         return Stored(one.offset_data, one.size)
     if one.islnk() and one.linkname in known:

@@ -21,6 +21,7 @@ from geneval.signature import Digest, digest
 
 REFERENCES = "references"
 _PLAIN = ("hypothesis", "prompt", "source", "lang")  # fields that are one text each
+_STRUCTURED = (*SUFFIXES, ".json", ".ndjson", ".tsv", ".xml", ".xlsx")
 _TYPES: Mapping[str, FieldType] = {
     **dict.fromkeys(_PLAIN, "text"),
     "samples": "texts",
@@ -143,8 +144,7 @@ def open_texts(
         return _from_memory(given, name, fields or {}, own)
     paths = [Path(one) for one in given]
     for path in paths:
-        if not path.is_file():
-            raise UsageError(f"{path} {'is no file' if path.exists() else 'does not exist'}")
+        _require_readable(path)
     if len(paths) == 1 and paths[0].suffix in SUFFIXES:
         return _from_records(paths[0], fields or {}, own)
     if own != REFERENCES and len(paths) > 1:
@@ -155,6 +155,16 @@ def open_texts(
         told = "holds records, which one file has" if records else "holds lines, without columns"
         raise UsageError(f"{name}: {what} {told}; parallel files are plain text")
     return _from_lines(paths, own)
+
+
+def _require_readable(path: Path) -> None:
+    """Raise `UsageError` for what is no file, and for records of a kind that is not read."""
+    if not path.is_file():
+        raise UsageError(f"{path} {'is no file' if path.exists() else 'does not exist'}")
+    if path.suffix not in SUFFIXES and path.suffix.lower() in _STRUCTURED:
+        raise UsageError(
+            f"{path} holds no plain lines; records are read from {', '.join(SUFFIXES)}"
+        )
 
 
 def _from_lines(paths: Sequence[Path], own: str) -> TextSet:

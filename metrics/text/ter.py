@@ -8,7 +8,7 @@ above 100 where a hypothesis needs more edits than its references have words. Lo
 words on either side is 0; a hypothesis without words in its references is 100.
 
 Words are parted by spaces, lower-cased unless `case_sensitive`. `asian_support` (with `normalized`)
-makes every Chinese and Japanese character a word; both are on where `lang`, else the script of the
+makes every Han character a word, while runs of kana stay together; both are on where `lang`, else the script of the
 references, asks for it, and off elsewhere, unless the suite says. Where more than a tenth of the
 references are of a script without spaces and are not parted, the value is a problem.
 
@@ -126,7 +126,7 @@ def _require_parted(ways: list[tuple[bool, bool]], references: Any) -> None:
     if len(unfit) > MOST_UNFIT * len(references):
         raise Undefined(
             f"{len(unfit)} of {len(references)} references are of a script without spaces between "
-            "words: set normalized: true and asian_support: true, which part Chinese and Japanese, "
+            "words: set normalized: true and asian_support: true, which part Han characters, "
             "or use chrf"
         )
 

@@ -268,3 +268,41 @@ def test_device_openvino_without_openvino(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr("geneval.run.find_spec", lambda name: None)
     with pytest.raises(UsageError, match=r"pip install 'geneval\[openvino\]'"):
         resolve_device("openvino")
+
+
+def test_a_form_without_room_is_left_for_the_plain_network(
+    pixels: torch.Tensor, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Folding copies the network; where the memory holds one only, the plain one runs."""
+
+    def too_large(net: torch.nn.Module) -> None:
+        raise torch.OutOfMemoryError("no room for a copy")
+
+    found = run(pixels, Running(), too_large)
+    with torch.inference_mode():
+        assert torch.equal(found, Toy().eval()(pixels)["features"])
+    (record,) = caplog.records
+    assert record.getMessage() == "toy is not run folded: OutOfMemoryError: no room for a copy"
+
+
+def test_a_nan_in_any_layer_is_seen() -> None:
+    """Also when it is not in the first."""
+    good, bad = torch.ones(2, 3), torch.full((2, 3), float("nan"))
+    wanted = {"a": good, "b": good}
+    assert np.isnan(runtime._apart({"a": good, "b": bad}, wanted))
+    assert runtime._apart(wanted, wanted) == 0.0
+
+
+def test_float32_is_float32_whatever_the_program_around_allows() -> None:
+    """TF32 and bfloat16 products are off inside networks, and as they were afterwards."""
+    from geneval.extractors.network import full_precision
+
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("medium")
+    try:
+        with torch.autocast("cpu", dtype=torch.bfloat16), full_precision():
+            assert torch.get_float32_matmul_precision() == "highest"
+            assert (torch.ones(2, 2) @ torch.ones(2, 2)).dtype == torch.float32
+        assert torch.get_float32_matmul_precision() == "medium"
+    finally:
+        torch.set_float32_matmul_precision(before)

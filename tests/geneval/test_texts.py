@@ -214,6 +214,42 @@ def test_a_null_hypothesis_is_a_bad_sample(tmp_path: Path, ledger: Ledger) -> No
     assert any("1 bad samples were left out" in caution for caution in result.document.cautions)
 
 
+@pytest.mark.parametrize("suffix", [".ndjson", ".tsv", ".json", ".JSONL"])
+def test_records_of_other_kinds_are_not_taken_for_lines(tmp_path: Path, suffix: str) -> None:
+    """A score of raw JSON or of ids and tabs would look like one of texts."""
+    path = written(tmp_path / f"x{suffix}", ["{}"])
+    with pytest.raises(UsageError, match="holds no plain lines; records are read"):
+        open_texts(path, "samples")
+
+
+def test_a_column_named_image_is_a_column(tmp_path: Path, ledger: Ledger) -> None:
+    """Captions name their picture; the run ends with its directory."""
+    records = [{**record, "image": f"{i}.jpg"} for i, record in enumerate(RECORDS)]
+    result = evaluated(ledger, "chrf", tmp_path / "runs", samples=records)
+    assert result["chrf"].number is not None
+
+
+def test_equal_scores_are_no_certainty(ledger: Ledger) -> None:
+    """All right against all wrong, two records each: neither intervals nor a verdict."""
+    right, wrong = (
+        [{"id": str(i), "hypothesis": said, "references": "cat"} for i in range(2)]
+        for said in ("cat", "dog")
+    )
+    a, b = (evaluated(ledger, "squad_f1", samples=records) for records in (right, wrong))
+    assert (a["squad_f1"].number, a["squad_f1"].interval) == (1.0, None)
+    assert a["squad_f1"].no_interval == "no sample differs from the others"
+    assert difference(a, b, "squad_f1").p is None
+
+
+def test_a_problem_is_asked_again(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What was missing may be there the next time: only numbers come from the ledger."""
+    chosen = ["metrics.bleu.tokenize=flores200"]
+    first = evaluated(ledger, "bleu", samples=RECORDS, overrides=chosen)
+    again = evaluated(ledger, "bleu", samples=RECORDS, overrides=chosen)
+    assert first["bleu"].problem and again["bleu"].problem
+    assert "bleu" not in again.document.timing["recalled"]
+
+
 def test_groups_limits_and_least_numbers(ledger: Ledger) -> None:
     """`by`, `n`, `--limit` and min_n work as for images."""
     text = "exact_match,edit_similarity"

@@ -399,6 +399,20 @@ def test_approximate_randomization_is_multevals(name: str, systems: dict[str, An
     assert p == pytest.approx(MULTEVAL[name], abs=0.01)
 
 
+@pytest.mark.parametrize("differing", [1, 2, 3])
+def test_a_few_segments_are_no_significance(systems: dict[str, Any], differing: int) -> None:
+    """Of k segments that differ all in one direction, 2^(1−k) of the tosses are as extreme.
+
+    Counting larger differences only, as sacrebleu does, would give p = 1/(B + 1) for each k.
+    """
+    one, rng = systems["KIT.4950"], np.random.default_rng(0)
+    other = one.copy()
+    rows = np.flatnonzero(one[:, 2] > 4)[:differing]
+    other[rows, 2:6] = 0  # these segments lose all their matches
+    p = approximate_randomization(one, other, reduced, rng, 2000)
+    assert p == pytest.approx(2.0 ** (1 - differing), abs=0.05)
+
+
 def test_a_system_does_not_differ_from_itself(systems: dict[str, Any]) -> None:
     """No difference is never significant: p is 1."""
     one, rng = systems["KIT.4950"], np.random.default_rng(0)

@@ -8,9 +8,9 @@ above 100 where a hypothesis needs more edits than its references have words. Lo
 words on either side is 0; a hypothesis without words in its references is 100.
 
 Words are parted by spaces, lower-cased unless `case_sensitive`. `asian_support` (with `normalized`)
-makes every Han character a word, while runs of kana stay together; both are on where `lang`, else the script of the
-references, asks for it, and off elsewhere, unless the suite says. Where more than a tenth of the
-references are of a script without spaces and are not parted, the value is a problem.
+makes every Han character a word, while runs of kana stay together; both are on where `lang`, else
+the script of the references, asks for it, and off elsewhere, unless the suite says. Where more than
+a tenth of the references are of a script without spaces and are not parted, the value is a problem.
 
 The interval is of the population of segments, by multinomial bootstrap on edits and lengths of the
 segments, which are the evidence.

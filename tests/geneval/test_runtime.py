@@ -182,11 +182,11 @@ def test_out_of_memory_halves_the_batch(
     """Fewer images at a time, said once for every halving; the layers stay the same."""
     images = rng.integers(0, 256, (40, 12, 12, 3), dtype=np.uint8)
     wanted = extractor_of(Toy(), tmp_path / "roomy.pth").of_images(images)["features"]
-    small = extractor_of(Toy(most=9), tmp_path / "narrow.pth")
+    small = extractor_of(Toy(most=5), tmp_path / "narrow.pth")
     found = small.of_images(images)["features"]
     np.testing.assert_allclose(found, wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
     assert [record.getMessage() for record in caplog.records] == [
-        f"the memory does not suffice: toy takes {n} images at a time from here on" for n in (16, 8)
+        f"the memory does not suffice: toy takes {n} images at a time from here on" for n in (8, 4)
     ]
     caplog.clear()
     small.of_images(images)

@@ -98,7 +98,7 @@ def _head(found: Mapping[str, Any]) -> Iterator[str]:
     for work, beside, value, aim, reached in targets(found):
         yield f"| {work} | {beside} | {value} | {aim} | {'yes' if reached else '**no**'} |"
     yield ""
-    yield "That FID from fewer samples by its debiased estimate is nearer to the truth is simulated in"
+    yield "That FID of fewer samples, debiased, is nearer to the truth is simulated in"
     yield "[statistics.md](statistics.md), with the cases in which it is not."
     yield ""
 

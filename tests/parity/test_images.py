@@ -116,7 +116,8 @@ def layers(batch: NDArray[np.uint8], inception_twin: Path) -> Mapping[str, NDArr
     """
     mine = NetworkExtractor(INCEPTION, "tf1", weights=inception_twin)
     with torch.inference_mode():
-        made = mine.loaded()(scaled(resized(torch.as_tensor(batch), 299, "tf1"), "tf1"))
+        pixels = scaled(resized(torch.as_tensor(batch), 299, "tf1"), "tf1")
+        made = mine.loaded()(pixels.contiguous())  # the layout that torch-fidelity's network gets
     return {name: values.numpy() for name, values in made.items()}
 
 

@@ -194,7 +194,7 @@ def execute(
     timing = {
         "seconds": time.perf_counter() - started,
         "passes": {name: one.timing for name, one in timed.items() if one.samples},
-        "peak_memory": peak_memory(),
+        "peak_memory": peak_memory(job.workers),
         "metrics": measuring.seconds,
         "recalled": sorted(measuring.recalled),
     }

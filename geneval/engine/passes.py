@@ -73,8 +73,8 @@ def extract_all(
     return PassReport(len(work.samples.ids), cached, seconds, dict(spent), bad)
 
 
-def peak_memory() -> dict[str, int]:
-    """Most bytes held so far: by this process, by its largest child, and on a GPU if there is one.
+def peak_memory(workers: int = 0) -> dict[str, int]:
+    """Most bytes held so far: by this process, by its largest worker, and on a GPU if there is one.
 
     Without what some platform does not tell.
     """
@@ -83,9 +83,9 @@ def peak_memory() -> dict[str, int]:
         import resource
 
         unit = 1 if sys.platform == "darwin" else 1024
-        for name, who in (("process", resource.RUSAGE_SELF), ("worker", resource.RUSAGE_CHILDREN)):
-            if most := resource.getrusage(who).ru_maxrss * unit:
-                found[name] = most
+        found["process"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+        if workers:
+            found["worker"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
     if "torch" in sys.modules:
         import torch
 

@@ -186,7 +186,7 @@ def measured(n: int, rounds: int) -> dict[str, Any]:
 
         def ours(which: str, attempt: int) -> list[str]:
             suite, *words = OURS[which]
-            place = f"{which.replace(' ', '-').replace(',', '')}-{attempt}"
+            place = f"{_slug(which)}-{attempt}"
             words += [] if "--device" in words else ["--device", "cpu"]
             words += ["--set", "extractor=inception-v3", "--cache", f"cache-{place}"]
             return geneval(
@@ -202,10 +202,7 @@ def measured(n: int, rounds: int) -> dict[str, Any]:
         }
         commands |= {which: lambda i, which=which: ours(which, i) for which in OURS}
         timings = alternating(commands, rounds, folder, environment)
-        values = {
-            which: _values(folder / f"runs-{which.replace(' ', '-').replace(',', '')}-0")
-            for which in OURS
-        }
+        values = {which: _values(folder / f"runs-{_slug(which)}-0") for which in OURS}
     return {
         "n": n,
         "rounds": rounds,
@@ -215,6 +212,10 @@ def measured(n: int, rounds: int) -> dict[str, Any]:
         },
         "values": values,
     }
+
+
+def _slug(which: str) -> str:
+    return which.replace(" ", "-").replace(",", "")
 
 
 def _values(runs: Path) -> dict[str, float]:

@@ -38,9 +38,9 @@ def gathered(kept: Path) -> dict[str, Any]:
 
 def document(found: Mapping[str, Any]) -> str:
     """The page."""
-    return "\n".join([*_head(found), *_images(found["images"]), *_shift(found["images"])]) + (
-        "\n".join([*_metrics(found["metrics"]), *_rest(found), ""])
-    )
+    images = found["images"]
+    parts = (_head(found), _images(images), _shift(images), _metrics(found["metrics"]))
+    return "\n".join([*(line for part in (*parts, _rest(found)) for line in part), ""])
 
 
 def targets(found: Mapping[str, Any]) -> Iterator[tuple[str, str, float, str, bool]]:

@@ -10,15 +10,13 @@ point.
 from __future__ import annotations
 
 import json
-import os
 import statistics
-import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import numpy as np
+from processes import geneval, timed
 
 from geneval.examples.digits.data import Split, load_split
 from geneval.result import Result
@@ -36,13 +34,9 @@ def jittered(split: Split, n: int, seed: int, path: Path) -> Path:
     return Split(images, split.labels[rows]).save(path)
 
 
-def timed(folder: Path, cache: Path, *arguments: str) -> float:
+def seconds(folder: Path, cache: Path, *words: str) -> float:
     """Seconds of one `geneval` process."""
-    command = [sys.executable, "-m", "geneval", *arguments]
-    environment = {**os.environ, "GENEVAL_CACHE": str(cache)}
-    started = time.perf_counter()
-    subprocess.run(command, cwd=folder, env=environment, check=True, capture_output=True)
-    return time.perf_counter() - started
+    return timed(geneval(*words), folder, {"GENEVAL_CACHE": str(cache)})[0]
 
 
 def made_of_reference(folder: Path) -> int:
@@ -65,11 +59,11 @@ def main() -> None:
         first, second, next_one = [], [], []
         for attempt in range(ROUNDS):
             cache = folder / f"cache-{attempt}"
-            first.append(timed(folder, cache, *run, str(a)))
-            second.append(timed(folder, cache, *run, str(a)))
-            next_one.append(timed(folder, cache, *run, str(other)))
+            first.append(seconds(folder, cache, *run, str(a)))
+            second.append(seconds(folder, cache, *run, str(a)))
+            next_one.append(seconds(folder, cache, *run, str(other)))
         remade = made_of_reference(folder)
-        helps = [timed(folder, folder / "none", "--help") for _ in range(5)]
+        helps = [seconds(folder, folder / "none", "--help") for _ in range(5)]
     if "--json" in sys.argv:
         named = {"first": first, "again": second, "another": next_one, "help": helps}
         found = {name: statistics.median(times) for name, times in named.items()}

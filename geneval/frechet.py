@@ -32,11 +32,10 @@ from numpy.typing import NDArray
 
 from geneval.data import Moments
 from geneval.linalg import Floats, Ints, as_array, as_tensor
+from geneval.tiles import parts, take_rows
 
 _STEP = 0.7  # of the trapezoid rule in ln s: its error is exp(−2π²/0.7), 6e-13
 _MARGIN = 18.0  # how far in ln s the nodes go past the spectrum; beyond, the tails are geometric
-TILE_BYTES = 16 * 2**20
-_LEAST_ROWS = 64  # of a tile, below which a product of matrices is slow
 _STRIPS = 4  # of a product XᵀX, of which the half above the diagonal is not computed
 
 
@@ -103,11 +102,9 @@ def _present(dense: torch.Tensor | None) -> torch.Tensor:
     return dense
 
 
-def tiles(x: NDArray[Any]) -> Iterator[tuple[int, torch.Tensor]]:
-    """Fresh float64 tiles [t, d] of the rows of x, with the row each starts at."""
-    step = max(_LEAST_ROWS, TILE_BYTES // (32 * x.shape[1]))  # several such tiles live at a time
-    for start in range(0, len(x), step):
-        yield start, as_tensor(x[start : start + step].astype(np.float64))
+def tiles(x: NDArray[Any]) -> Iterator[tuple[slice, torch.Tensor]]:
+    """Fresh float64 tiles [t, d] of the rows of x, with which rows each holds."""
+    return ((part, take_rows(x, part)) for part in parts(*x.shape))
 
 
 def frechet(a: Gaussian, b: Gaussian, root: float) -> float:
@@ -183,10 +180,9 @@ def frechet_of_draws(
     kept = int((shared > _noise(shared.flip(0))).sum())
     carried = factor @ right[:kept].T
     psi = np.empty(len(x))
-    for start, tile in tiles(x):
+    for here, tile in tiles(x):
         tile -= a.mean
-        part = _influence(tile, a.mean - b.mean, tile @ carried, shared[:kept])
-        psi[start : start + len(tile)] = as_array(part)
+        psi[here] = as_array(_influence(tile, a.mean - b.mean, tile @ carried, shared[:kept]))
     distances = [_plain(Gaussian.of_rows(x[drawn]), b, factor) for drawn in draws]
     return np.array(distances), psi - psi.mean()
 
@@ -215,8 +211,7 @@ def _sided(
     without = trace.without_one(n, rows)
     influence, left_out = np.empty(n), np.empty(n)
     constant = float(between.square().sum()) + other.trace() + without.scale * own.trace()
-    for start, tile in tiles(x):
-        here = slice(start, start + len(tile))
+    for here, tile in tiles(x):
         tile -= own.mean
         seen, lengths = tile @ carried, tile.square().sum(1)
         influence[here] = as_array(_influence(tile, between, seen, trace.shared))

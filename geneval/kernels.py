@@ -67,7 +67,8 @@ class Cubic:
     def of(self, tile: Tile) -> torch.Tensor:
         """Values on a tile."""
         one = zeros().add_(1.0)
-        base = torch.add(one, tile.products, alpha=1 / len(tile.x.centre), out=tile.room("base"))
+        d = len(tile.x.side.centre)
+        base = torch.add(one, tile.products, alpha=1 / d, out=tile.room("base"))
         return torch.mul(base, base, out=tile.room("values")).mul_(base)
 
     def rounding(self, extent: Extent) -> float:

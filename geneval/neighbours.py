@@ -207,7 +207,7 @@ class Members:
         row, ball = (i + tile.x.part.start).cpu().numpy(), (j + tile.y.part.start).cpu().numpy()
         which = doubt.cpu().numpy()
         apart = near.clamp_(min=0.0).sqrt_()
-        apart[doubt] = row_distances(tile.x.x, row[which], tile.y.x, ball[which])
+        apart[doubt] = row_distances(tile.x.side.x, row[which], tile.y.side.x, ball[which])
         within = torch.le if self._inclusive else torch.lt
         inside = within(apart, inner[j]).cpu().numpy()
         self._add(row[inside], ball[inside])

@@ -78,7 +78,6 @@ class Block:
 
     def __init__(self, side: Side, part: slice, dtype: torch.dtype) -> None:
         self.side, self.part, self.dtype = side, part, dtype
-        self.x, self.centre = side.x, side.centre
         self.raw_lengths, self.along = side.raw_lengths[part], side.along[part]
         self.lengths = side.lengths[part]
         self.centred = take_rows(side.x, part).sub_(side.centre).to(dtype)
@@ -162,7 +161,7 @@ def error(tile: Tile) -> float:
     2‖x‖‖y‖ ≤ (‖x‖ + ‖y‖)²/2. Rounding the rows costs 2u, norms and sums of three 4u, two are in
     reserve. Norms and the distance from differences are sums in float64 and err by d + 8 of its u.
     """
-    d = len(tile.x.centre)
+    d = len(tile.x.side.centre)
     u, double = (torch.finfo(one).eps / 2 for one in (tile.x.dtype, torch.float64))
     return (d / 2 + 8) * u + 2 * (d + 8) * double
 

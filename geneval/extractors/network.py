@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     import torch
 
 _INITIAL = ("normal", "uniform", "trunc_normal", "kaiming", "xavier", "erfinv")
-CHUNK = {"cpu": 16}  # images through a network at a time; more would fill a processor's caches
-CHUNK_ELSEWHERE = 256  # on a GPU, halved when its memory does not suffice
+CHUNK = 16  # images through a network at a time; more would fill a processor's caches
+CHUNK_ON_GPU = 256  # halved when its memory does not suffice
 
 _log = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ class NetworkExtractor:
         self._digest: Digest = weights_digest(network.name, self.weights)
         self._net: torch.nn.Module | None = None
         self._runner: Runner | None = None
-        self._chunk = CHUNK.get(running.device, CHUNK_ELSEWHERE)
+        self._chunk = CHUNK if running.device == "cpu" else CHUNK_ON_GPU
 
     def __getstate__(self) -> dict[str, Any]:
         return {**self.__dict__, "_net": None, "_runner": None}

@@ -13,7 +13,7 @@ import scipy.linalg
 import torch
 from numpy.typing import NDArray
 
-from geneval import frechet
+from geneval import tiles
 from geneval.data import Features, Moments
 from geneval.frechet import CorrectedTrace, Gaussian, frechet_distance, frechet_parts
 
@@ -157,8 +157,7 @@ def test_tiles_change_no_moment(monkeypatch: pytest.MonkeyPatch) -> None:
     x = np.random.default_rng(2).normal(size=(300, 7)).astype(np.float32) * 5 + 100
     mean, cov = x.astype(np.float64).mean(axis=0), np.cov(x.astype(np.float64), rowvar=False)
     for rows in (1, 64, 299, 1000):
-        monkeypatch.setattr(frechet, "_LEAST_ROWS", rows)
-        monkeypatch.setattr(frechet, "TILE_BYTES", 1)
+        monkeypatch.setattr(tiles, "TILE_BYTES", rows * 7 * 8)
         found = Gaussian.of_rows(x)
         assert found.dense is not None
         assert found.mean.numpy() == pytest.approx(mean, rel=1e-12)

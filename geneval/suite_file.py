@@ -56,7 +56,9 @@ def find(source: str) -> tuple[dict[str, Any], Marks]:
 
 
 def _reads_texts(spec: MetricSpec) -> bool:
-    """Whether a metric reads what a model wrote."""
+    """Whether a metric is of texts, or reads what a model wrote."""
+    if spec.chapter == "text":
+        return True
     needs = spec.needs(spec.check_options({})).values()
     return any(name in WRITTEN for need in needs for name in need.columns)
 

@@ -17,6 +17,7 @@ from geneval.value import Ids
 
 FieldType = Literal["image", "label", "text", "texts", "turns", "number", "seed", "latent"]
 WRITTEN = ("hypothesis", "samples", "turns")  # what a model wrote: the sample itself
+TEXT = "written"  # the one text that stands for a record of texts, which encoders read
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,9 @@
 A record has `hypothesis`, or several `samples` of one prompt, or the `turns` of a conversation;
 `references` (a list of texts, or one text), `prompt`, `source`, `lang`, and any other column to
 group by. Its id is its `id`, else the zero-padded number of its row. Blank texts are texts; a
-record whose `hypothesis` is null is a bad sample.
+record whose `hypothesis` is null is a bad sample. Where a record has no `hypothesis`, the first of
+its `samples`, or the assistant's last turn, stands for it; `written` is the hypothesis, and of a
+record that is nothing but references the first of these.
 """
 
 from __future__ import annotations
@@ -16,7 +18,7 @@ from typing import Any
 from geneval.errors import SampleError, UsageError
 from geneval.samples.metadata import is_text, renamed
 from geneval.samples.pairs import SUFFIXES, Lines, read_columns, read_lines, record_ids
-from geneval.samples.sampleset import WRITTEN, Batch, FieldType, rows_of, type_of
+from geneval.samples.sampleset import TEXT, WRITTEN, Batch, FieldType, rows_of, type_of
 from geneval.signature import Digest, digest
 
 REFERENCES = "references"
@@ -27,6 +29,7 @@ _TYPES: Mapping[str, FieldType] = {
     "samples": "texts",
     REFERENCES: "texts",
     "turns": "turns",
+    TEXT: "text",
 }
 _TURN_ROLES = ("user", "assistant")  # of turns that are plain texts, in alternation
 
@@ -54,13 +57,15 @@ class TextSet:
         self.ids = tuple(ids[row] for row in self._order)
         self._rows = rows_of(self.ids)
         checked, left_out = _checked(given, lambda row: f"{name}{where(row)}")
+        stands_for = _add_hypothesis(checked)
+        checked[TEXT] = checked.get("hypothesis") or [_first(one) for one in checked[REFERENCES]]
         self._columns = {
             field: [cells[row] for row in self._order] for field, cells in checked.items()
         }
         self.notes = tuple(
             f"{name}: the column {field} holds lists, mappings or nulls and was left out"
             for field in left_out
-        )
+        ) + ((f"{name}: {stands_for}",) if stands_for else ())
 
     @cached_property
     def fields(self) -> Mapping[str, FieldType]:
@@ -124,7 +129,9 @@ class TextSet:
                     f"({len(one.ids):,} records here, {len(other.ids):,} there)"
                 )
         columns = {"id": self.ids, **self._columns, REFERENCES: given._columns[REFERENCES]}
-        return TextSet(self.name, columns, self._row_name)
+        joined = TextSet(self.name, columns, self._row_name)
+        joined.notes = self.notes
+        return joined
 
 
 def open_texts(
@@ -237,6 +244,31 @@ def _checked(
             raise SampleError(f"{place(found[name].index(None))}: the record has no {name!r}")
     _require_equal_counts(found.get(REFERENCES, ()), place)
     return found, left_out
+
+
+def _add_hypothesis(columns: dict[str, list[Any]]) -> str:
+    """Add the hypothesis of samples or turns that have none; returns what was taken, or ''."""
+    if "hypothesis" in columns:
+        return ""
+    if "samples" in columns:
+        columns["hypothesis"] = [cell and cell[0] for cell in columns["samples"]]
+        several = any(cell and len(cell) > 1 for cell in columns["samples"])
+        return "the first sample of a prompt is its hypothesis" if several else ""
+    if "turns" in columns:
+        columns["hypothesis"] = [cell and _last_answer(cell) for cell in columns["turns"]]
+        return "the assistant's last turn of a conversation is its hypothesis"
+    return ""
+
+
+def _last_answer(turns: Sequence[Mapping[str, str]]) -> str | None:
+    """What the assistant said last, if it said anything."""
+    said = [turn["content"] for turn in turns if turn["role"] == "assistant"]
+    return said[-1] if said else None
+
+
+def _first(texts: Sequence[str | None]) -> str:
+    """The first reference that is there."""
+    return next(text for text in texts if text is not None)
 
 
 def _require_equal_counts(references: Sequence[list[str | None]], place: Where) -> None:

@@ -56,6 +56,25 @@ def evaluated(ledger: Ledger, suite: str, out: Path | None = None, **given: Any)
 # ------------------------------------------------------------------------------- reading
 
 
+def test_what_stands_for_a_record() -> None:
+    """The hypothesis, the first of several samples, the last answer, or the first reference."""
+    several = open_texts([{"samples": ["a", "b"]}, {"samples": ["c", "d"]}], "samples")
+    assert several.column("written") == several.column("hypothesis") == ["a", "c"]
+    assert any("the first sample" in note for note in several.notes)
+    talk = open_texts([{"turns": ["hello", "hi", "how", "well"]}], "samples")
+    assert talk.column("hypothesis") == ["well"]
+    assert any("last turn" in note for note in talk.notes)
+    wanted = open_texts([{"references": [None, "second"]}], "reference", own="references")
+    assert wanted.column("written") == ["second"]
+    assert "hypothesis" not in wanted.fields
+
+
+def test_a_conversation_without_an_answer_is_a_bad_sample() -> None:
+    """A record that ends without the assistant has written nothing."""
+    talk = open_texts([{"turns": [{"role": "user", "content": "hello"}]}], "samples")
+    assert "no hypothesis" in talk.read(talk.ids).bad[talk.ids[0]]
+
+
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])
 def test_every_form_holds_the_same_samples(tmp_path: Path, suffix: str) -> None:
     """A single reference is a list of one, whatever the form; sets are equal as data."""
@@ -69,6 +88,7 @@ def test_every_form_holds_the_same_samples(tmp_path: Path, suffix: str) -> None:
         "lang": "text",
         "domain": "text",
         "source": "text",
+        "written": "text",
     }
     assert fingerprint(there) == fingerprint(memory)
     assert fingerprint(pickle.loads(pickle.dumps(there))) == fingerprint(there)

@@ -1,0 +1,1 @@
+"""What people said of samples, and how metrics agree with them."""

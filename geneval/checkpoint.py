@@ -1,13 +1,15 @@
 """Checkpoints that generate: requests in, samples out, each request with a seed of its own.
 
 An adapter is a function `load(path, device) -> Generator`, named `module:function` or registered as
-an entry point of the group `geneval.adapters`. It decides what the path means; geneval decides what
-is asked, so that batch size and number of workers change a sample by rounding at most.
+an entry point of the group `geneval.adapters`; typed keyword-only parameters of it are options that
+a suite may set (`generate: {options: …}`). It decides what the path means; geneval decides what is
+asked, so that batch size and number of workers change a sample by rounding at most.
 """
 
 from __future__ import annotations
 
 import re
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -16,10 +18,13 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from geneval.errors import CheckpointError, GenevalError, SampleError, UsageError, unknown
 from geneval.ledger import file_digest, walk
+from geneval.machine import peak_memory
+from geneval.options import checked
 from geneval.plugins import named_function
 from geneval.samples.arrays import from_memory
-from geneval.samples.requests import RequestSet
-from geneval.samples.sampleset import Batch, FieldType, SampleSet
+from geneval.samples.requests import RequestSet, request_seed
+from geneval.samples.sampleset import COST, TEXT, WRITTEN, Batch, FieldType, SampleSet
+from geneval.samples.texts import REFERENCES, TextSet
 from geneval.signature import Digest, digest
 from geneval.source import source_of
 from geneval.value import Ids
@@ -42,6 +47,10 @@ class Generator:
     `latent` (a float32 array of that shape a request, standard normal, drawn from its seed). It
     returns images in the order of the requests: a tensor [b, c, h, w] or an array [b, h, w, c],
     uint8 or floats in 0..1.
+
+    Under a suite of texts `batch.columns` are those of the prompts' records (`prompt`, `source`,
+    `turns`, …, never the references) and `seed`; it returns a text a request, or a mapping with
+    `hypothesis` and what else is to stand in the record, such as `finish_reason`.
     """
 
     generate: Callable[[Batch], Any]
@@ -49,7 +58,7 @@ class Generator:
     latent: Sequence[int] | None = None
 
 
-Adapter = Callable[[Path, str], Generator]
+Adapter = Callable[..., Generator]
 
 
 class Checkpoint(Protocol):
@@ -78,21 +87,33 @@ class Checkpoint(Protocol):
         """What the adapter gives for requests, as it gives it: floats stay floats."""
 
     def generate(self, inputs: Batch) -> Batch:
-        """One sample for every request."""
+        """One image for every request, with what its batch cost."""
+
+    def write(self, inputs: Batch) -> list[dict[str, Any]]:
+        """What is written at every request: a record with `hypothesis` and its batch's cost."""
 
 
 class AdaptedCheckpoint:
     """A checkpoint behind an adapter, loaded when first used (and anew in every process)."""
 
-    def __init__(self, path: Path, adapter: str, device: str = "cpu", repeats: int = 1) -> None:
+    def __init__(
+        self,
+        path: Path,
+        adapter: str,
+        device: str = "cpu",
+        repeats: int = 1,
+        options: Mapping[str, Any] | None = None,
+    ) -> None:
         self.path = path
         self.adapter = adapter
         self.device = device
         self.repeats = repeats
+        self.options = checked(f"adapter {adapter}", _adapter(adapter), options or {})
         self.name = _name(path)
         self.step = step_of(self.name)
         self.seed = _number("seed", self.name)
-        self.digest = digest({"weights": _path_digest(path), "adapter": _identity(adapter)})
+        own = {"options": self.options} if self.options else {}
+        self.digest = digest({"weights": _path_digest(path), "adapter": _identity(adapter), **own})
         self._generator: Generator | None = None
 
     def __getstate__(self) -> dict[str, Any]:
@@ -104,7 +125,7 @@ class AdaptedCheckpoint:
         if self._generator is None:
             load = _adapter(self.adapter)
             try:
-                loaded: object = load(self.path, self.device)
+                loaded: object = load(self.path, self.device, **self.options)
             except GenevalError:
                 raise
             except Exception as error:  # the adapter is the user's code: any type can come out
@@ -128,20 +149,20 @@ class AdaptedCheckpoint:
     def raw(self, inputs: Batch) -> Any:
         """What the adapter gives for requests; raises `CheckpointError` when it fails."""
         try:
-            images = self.generator.generate(inputs)
+            made = self.generator.generate(inputs)
         except GenevalError:
             raise
         except Exception as error:  # as above
             raise CheckpointError(
                 f"{self.name} failed to generate: {type(error).__name__}: {error}"
             ) from error
-        if images is None:
+        if made is None:
             raise CheckpointError(f"{self.name}: the adapter's generate returned None")
-        return images
+        return made
 
     def generate(self, inputs: Batch) -> Batch:
-        """The images of these requests, with the requests' own fields."""
-        images = self.raw(inputs)
+        """The images of these requests, with the requests' own fields and what they cost."""
+        images, seconds = self._timed(inputs)
         try:
             made = from_memory(images, name=f"images of {self.name}")
         except SampleError as error:
@@ -151,7 +172,44 @@ class AdaptedCheckpoint:
                 f"{self.name} made {len(made.ids)} images for {len(inputs.ids)} requests"
             )
         pixels = made.read(made.ids).columns["image"]
-        return Batch(inputs.ids, {**inputs.columns, "image": pixels})
+        cost = _cost(seconds, len(inputs.ids))
+        return Batch(inputs.ids, {**inputs.columns, **cost, "image": pixels})
+
+    def write(self, inputs: Batch) -> list[dict[str, Any]]:
+        """The records written at these requests; raises `CheckpointError` for what is no text."""
+        made, seconds = self._timed(inputs)
+        if isinstance(made, str) or not hasattr(made, "__len__") or len(made) != len(inputs.ids):
+            told = "a single text" if isinstance(made, str) else f"{type(made).__name__}"
+            told = f"{len(made)} texts" if isinstance(made, list | tuple) else told
+            raise CheckpointError(
+                f"{self.name}: the adapter's generate returned {told} for {len(inputs.ids)} "
+                "requests; under a suite of texts it returns a list with one text a request"
+            )
+        records = [dict(one) if isinstance(one, Mapping) else {"hypothesis": one} for one in made]
+        cost = _cost(seconds, len(records))
+        for row, (sample, record) in enumerate(zip(inputs.ids, records, strict=True)):
+            record.update({name: cells[row] for name, cells in cost.items()})
+            if not isinstance(record.get("hypothesis"), str | None):
+                kind = type(record["hypothesis"]).__name__
+                raise CheckpointError(f"{self.name} wrote a {kind} at {sample}, no text")
+        return records
+
+    def _timed(self, inputs: Batch) -> tuple[Any, float]:
+        """What the adapter gives for requests, and in how many seconds once it is loaded."""
+        _ = self.generator
+        started = time.perf_counter()
+        made = self.raw(inputs)
+        if hasattr(made, "cpu"):  # a tensor that may still be on its way
+            made = made.cpu()
+        return made, time.perf_counter() - started
+
+
+def _cost(seconds: float, n: int) -> dict[str, list[float]]:
+    """The columns that say what a batch of n samples cost, the same in each row."""
+    return {
+        name: [float(cell)] * n
+        for name, cell in zip(COST, (seconds, n, max(peak_memory().values())), strict=True)
+    }
 
 
 class GeneratedSet:
@@ -177,8 +235,8 @@ class GeneratedSet:
 
     @property
     def fields(self) -> Mapping[str, FieldType]:
-        """The image and the fields of the requests."""
-        return {**self.inputs.fields, "image": "image"}
+        """The image, the fields of the requests, and what a sample's batch cost."""
+        return {**self.inputs.fields, **dict.fromkeys(COST, "cost"), "image": "image"}
 
     @property
     def requested_labels(self) -> bool:
@@ -205,8 +263,85 @@ class GeneratedSet:
         return self.checkpoint.generate(self.inputs.read(ids))
 
 
+class GeneratedTexts:
+    """The texts a checkpoint is to write at prompts, `repeats` at each: a plan's stand-in for them.
+
+    What it has of every record is known, and nothing is written yet: `geneval.engine.writing` asks
+    for the texts and makes a set of them.
+    """
+
+    conventions: Mapping[str, str] = {}
+    notes: tuple[str, ...] = ()
+    requested_labels = True
+
+    def __init__(self, checkpoint: Checkpoint, prompts: TextSet, repeats: int, seed: int) -> None:
+        self.checkpoint = checkpoint
+        self.prompts = prompts
+        self.repeats = repeats
+        self.seed = seed
+        self._asked = [n for n in prompts.fields if n not in (REFERENCES, TEXT, *WRITTEN[:2])]
+
+    @property
+    def name(self) -> str:
+        """The checkpoint's name."""
+        return self.checkpoint.name
+
+    @property
+    def ids(self) -> Ids:
+        """The ids of the prompts."""
+        return self.prompts.ids
+
+    @property
+    def fields(self) -> Mapping[str, FieldType]:
+        """The fields of the prompts, and of what will be written."""
+        made: dict[str, FieldType] = {"hypothesis": "text", TEXT: "text"}
+        made |= {"samples": "texts"} if self.repeats > 1 else {}
+        return {**self.prompts.fields, **dict.fromkeys(COST, "cost"), **made}
+
+    def requests(self, ids: Ids, repeat: int) -> Batch:
+        """What the checkpoint is asked at some prompts for the repeat-th time."""
+        read = self.prompts.column
+        rows = [self.prompts.row(sample) for sample in ids]
+        columns: dict[str, Sequence[Any]] = {
+            name: [read(name)[row] for row in rows] for name in self._asked
+        }
+        names = [f"{sample}-r{repeat:04d}" if self.repeats > 1 else sample for sample in ids]
+        return Batch(ids, {**columns, "seed": [request_seed(self.seed, one) for one in names]})
+
+    def content(self) -> Sequence[Digest]:
+        """What each text follows from: checkpoint, prompt, seeds."""
+        return [
+            digest(
+                {
+                    "checkpoint": self.checkpoint.digest,
+                    "asked": {name: self.prompts.column(name)[row] for name in self._asked},
+                    "seed": request_seed(self.seed, sample),
+                    "repeats": self.repeats,
+                }
+            )
+            for row, sample in enumerate(self.ids)
+        ]
+
+    def locate(self, sample: str) -> str:
+        """The checkpoint and the prompt."""
+        return f"{self.name}, prompt {self.prompts.locate(sample)}"
+
+    def column(self, name: str) -> Sequence[Any]:
+        """A field of the prompts."""
+        return self.prompts.column(name)
+
+    def read(self, ids: Ids) -> Batch:
+        """Nothing: there are no texts before they are asked for."""
+        raise AssertionError(f"{self.name} has written nothing yet")
+
+
 def load_checkpoint(
-    path: Path, adapter: str, device: str = "cpu", repeats: int = 1, allow_pt: bool = False
+    path: Path,
+    adapter: str,
+    device: str = "cpu",
+    repeats: int = 1,
+    allow_pt: bool = False,
+    options: Mapping[str, Any] | None = None,
 ) -> AdaptedCheckpoint:
     """The checkpoint at a path; formats that can run code are refused."""
     if not path.exists():
@@ -217,7 +352,7 @@ def load_checkpoint(
         raise UsageError(
             f"{path}: give --allow-pt to read a torch file (weights only), or save safetensors"
         )
-    return AdaptedCheckpoint(path, adapter, device, repeats)
+    return AdaptedCheckpoint(path, adapter, device, repeats, options)
 
 
 def load_tensors(path: Path) -> dict[str, torch.Tensor]:

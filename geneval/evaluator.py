@@ -8,7 +8,13 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from geneval.checkpoint import GeneratedSet, load_checkpoint, step_of
+from geneval.checkpoint import (
+    AdaptedCheckpoint,
+    GeneratedSet,
+    GeneratedTexts,
+    load_checkpoint,
+    step_of,
+)
 from geneval.engine.progress import Progress
 from geneval.errors import UsageError
 from geneval.extractors.runtime import Running
@@ -116,9 +122,13 @@ def open_job(
     sets: dict[Role, SampleSet] = {}
     known: dict[Role, KnownMoments] = {}
     if checkpoint is not None:
-        sets[Role.GENERATED], subject = _generated(
-            suite, Path(checkpoint), adapter, device, allow_pt
-        )
+        one = _checkpoint(suite, Path(checkpoint), adapter, device, allow_pt)
+        subject = Subject(one.name, "checkpoint", one.digest, one.step, one.seed)
+        if suite.samples.kind == "texts":
+            sets = _texts(suite, _prompts(suite), reference, train)
+            sets[Role.GENERATED] = _to_write(suite, one, sets[Role.GENERATED])
+        else:
+            sets[Role.GENERATED] = _to_draw(suite, one)
         origin = {**(origin or {}), "checkpoint": str(checkpoint)}
     elif samples is not None:
         if suite.samples.kind == "texts":
@@ -247,19 +257,43 @@ def _called(path: str) -> str:
     return (place.resolve().name if place.is_dir() else place.stem) or "samples"
 
 
-def _generated(
+def _checkpoint(
     suite: Suite, path: Path, adapter: str | None, device: str, allow_pt: bool
-) -> tuple[SampleSet, Subject]:
-    """What a checkpoint will generate under a suite, and the checkpoint as a subject."""
+) -> AdaptedCheckpoint:
+    """The checkpoint at a path behind its adapter."""
     how = suite.generate
     adapter = adapter or how.adapter
     if adapter is None:
         raise UsageError(
             f"checkpoint {path}: give --adapter NAME (a registered one or module:function)"
         )
-    one = load_checkpoint(path, adapter, Running.on(device).device, how.repeats, allow_pt)
+    place = Running.on(device).device
+    return load_checkpoint(path, adapter, place, how.repeats, allow_pt, how.options)
+
+
+def _seed(suite: Suite) -> int:
+    """The seed of requests."""
+    return suite.seed if suite.generate.seed is None else suite.generate.seed
+
+
+def _prompts(suite: Suite) -> TextSet:
+    """The first n records at which a checkpoint is to write."""
+    how = suite.generate
+    if how.prompts is None:
+        raise UsageError("a checkpoint writes texts at prompts: give --prompts FILE")
+    prompts = open_texts(Path(how.prompts), "prompts", suite.samples.fields, "prompt")
+    return prompts.first(how.n)
+
+
+def _to_write(suite: Suite, one: AdaptedCheckpoint, prompts: SampleSet) -> SampleSet:
+    """The texts that a checkpoint is to write."""
+    assert isinstance(prompts, TextSet)
+    return GeneratedTexts(one, prompts, suite.generate.repeats, _seed(suite))
+
+
+def _to_draw(suite: Suite, one: AdaptedCheckpoint) -> SampleSet:
+    """The images that a checkpoint is to generate."""
+    how = suite.generate
     column = suite.samples.fields.get("prompt", "prompt")
     prompts = read_prompts(Path(how.prompts), column) if how.prompts else None
-    inputs = one.inputs(how.n, suite.seed if how.seed is None else how.seed, prompts)
-    subject = Subject(one.name, "checkpoint", one.digest, one.step, one.seed)
-    return GeneratedSet(one, inputs), subject
+    return GeneratedSet(one, one.inputs(how.n, _seed(suite), prompts))

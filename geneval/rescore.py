@@ -9,10 +9,12 @@ from pathlib import Path
 from geneval.errors import UsageError
 from geneval.ledger import Ledger
 from geneval.result import Document, Result, Subject
-from geneval.rundir import KEPT
+from geneval.rundir import KEPT, KEPT_TEXTS
 from geneval.samples.folder import FolderSet
 from geneval.samples.open import open_images, open_moments
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint
+from geneval.samples.texts import open_texts
+from geneval.signature import Digest
 from geneval.suite import SamplesSpec, Suite, load_suite, overridden
 from geneval.value import Role
 
@@ -43,13 +45,14 @@ def kept_run(
     A role that is not `given` takes the run's own samples, which must still be what they were.
     """
     result = Result.load(directory)
-    folder = directory / KEPT
+    folder, document = directory / KEPT, result.document
     if not folder.is_dir():
         raise UsageError(
             f"{directory} kept no samples; run the checkpoint with --set keep_samples=all"
         )
-    document = result.document
     chosen = load_suite(suite, overrides) if suite else _own_suite(document, overrides)
+    if (directory / KEPT_TEXTS).is_file():
+        return _kept_texts(directory / KEPT_TEXTS, chosen, document, given)
     requested = document.subject.kind == "checkpoint"
     samples = FolderSet(folder, ledger, requested_labels=requested)
     sets = {
@@ -58,6 +61,27 @@ def kept_run(
         if given.get(role) or role in document.sets
     }
     return KeptRun(chosen, samples, document.subject, sets, document.partial)
+
+
+def _kept_texts(
+    path: Path, suite: Suite, document: Document, given: Mapping[Role, Path | None]
+) -> KeptRun:
+    """Kept texts, with the references that came with them unless others are given."""
+    samples = open_texts(path, str(path))
+    beside = [role for role in (Role.REFERENCE, Role.TRAIN) if role in document.sets]
+    if samples.references is not None and given.get(Role.REFERENCE) is None:
+        beside = [role for role in beside if role is not Role.REFERENCE]
+    sets = {role: given.get(role) or _own_texts(document, role) for role in beside}
+    sets |= {role: one for role, one in given.items() if one is not None}
+    return KeptRun(suite, samples, document.subject, sets, document.partial)
+
+
+def _own_texts(document: Document, role: Role) -> Path:
+    """Where a role's texts of the run lie; raises `UsageError` when they are others now."""
+    path = _place(document, role)
+    spec = SamplesSpec.model_validate(document.suite.document.get(role.value) or {})
+    there = open_texts(path, role.value, spec.fields, "references")
+    return _still(path, role, document, fingerprint(there))
 
 
 def _own_suite(document: Document, overrides: Sequence[str]) -> Suite:
@@ -73,8 +97,7 @@ def _own_suite(document: Document, overrides: Sequence[str]) -> Suite:
 
 def _own_set(document: Document, role: Role, ledger: Ledger) -> Path:
     """Where a role's samples of the run lie; raises `UsageError` when they are others now."""
-    provenance, note = document.provenance, document.sets[role]
-    path = Path(provenance.get("folder", ""), provenance.get("sets", {}).get(role.value, ""))
+    note, path = document.sets[role], _place(document, role)
     spec = SamplesSpec.model_validate(document.suite.document.get(role.value) or {})
     moments = open_moments(path)
     if moments is not None and not moments.beside_images:
@@ -82,7 +105,18 @@ def _own_set(document: Document, role: Role, ledger: Ledger) -> Path:
     else:
         samples = open_images(path, ledger, spec.alpha, spec.fields)
         there = fingerprint(Subset.lowest(samples, (note.n or 0) + len(note.bad)))
-    if there != note.fingerprint:
+    return _still(path, role, document, there)
+
+
+def _place(document: Document, role: Role) -> Path:
+    """Where a role's samples lay when the run was made."""
+    provenance = document.provenance
+    return Path(provenance.get("folder", ""), provenance.get("sets", {}).get(role.value, ""))
+
+
+def _still(path: Path, role: Role, document: Document, there: Digest) -> Path:
+    """The path, if what lies there is what the run was made with."""
+    if there != document.sets[role].fingerprint:
         raise UsageError(
             f"{path} is not the {role} of that run any more; give --{role} PATH to use another"
         )

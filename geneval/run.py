@@ -15,8 +15,9 @@ from geneval import linalg
 from geneval.checkpoint import GeneratedSet
 from geneval.engine.extract import TARGET, PassWork
 from geneval.engine.inputs import Inputs
-from geneval.engine.passes import PassReport, extract_all, peak_memory
+from geneval.engine.passes import PassReport, extract_all
 from geneval.engine.progress import Progress, Silent
+from geneval.engine.writing import written
 from geneval.equip import bind, built, fetched, require_used_weights
 from geneval.errors import ExitCode, SampleError, UsageError
 from geneval.extractors.extractor import FeatureExtractor
@@ -24,6 +25,7 @@ from geneval.extractors.weights import pull
 from geneval.floor import jpeg_inputs
 from geneval.gate import Gate, read_gates
 from geneval.ledger import Ledger
+from geneval.machine import peak_memory
 from geneval.measure import Measuring
 from geneval.metric import all_metrics
 from geneval.plan import Plan, SetFacts, check_form, make_plan
@@ -42,6 +44,7 @@ from geneval.rundir import (
     new_run_directory,
     require_writable,
     write_kept,
+    write_kept_texts,
     write_media,
     write_samples,
     write_texts,
@@ -171,6 +174,7 @@ def execute(
     if out is not None:
         require_writable(out)
     started = time.perf_counter()
+    job = _with_texts(job, progress)
     works = works_of(job)
     skip_bad = job.suite.on_bad_sample == "skip"
     passes = {
@@ -217,6 +221,7 @@ def execute(
             write_media(directory, works, document, _hidden(job))
         if texts:
             write_texts(directory, job.sets[Role.GENERATED], texts, document)
+            write_kept_texts(directory, job.sets[Role.GENERATED])
         if works[Role.GENERATED].keep:
             write_kept(directory, works[Role.GENERATED])
         for write in writers:
@@ -246,6 +251,14 @@ def resolve_device(name: str) -> str:
         present = ", ".join(device for device, is_there in there.items() if is_there)
         raise UsageError(f"device {name!r} is not there; this machine has {present}")
     return name
+
+
+def _with_texts(job: Job, progress: Progress) -> Job:
+    """The job once its checkpoint has written the texts that it is to be judged by."""
+    made = written(
+        job.sets[Role.GENERATED], job.ledger, job.device, job.suite.generate.batch_size, progress
+    )
+    return job if made is None else replace(job, sets={**job.sets, Role.GENERATED: made})
 
 
 def works_of(job: Job) -> dict[Role, PassWork]:

@@ -2,7 +2,7 @@
 
 result.json      the document            samples.parquet  per-sample evidence and labels
 verdicts.json    the judgement           media/           pictures that reports show
-samples/         kept samples, if asked for; a folder that can be evaluated again
+samples/         kept samples, if asked for; texts unless that is forbidden: to evaluate again
 report.html, summary.md, junit.xml       what the writers make of the files above
 """
 
@@ -34,12 +34,14 @@ from geneval.result import (
 )
 from geneval.samples.images import thumbnail
 from geneval.samples.metadata import REQUESTED
-from geneval.samples.sampleset import SampleSet, rows_of
+from geneval.samples.sampleset import SampleSet, Subset, rows_of
+from geneval.samples.texts import TextSet
 from geneval.signature import digest
 from geneval.source import source_of, versions
 from geneval.value import Evidence, Ids, Role
 
 KEPT = "samples"
+KEPT_TEXTS = f"{KEPT}/texts.jsonl"
 _KEPT_AS = {"label": REQUESTED}  # a label that was asked for is not what a sample shows
 THUMBNAIL = 96  # longest side in pixels
 GRID = 60  # samples in the grid of each role
@@ -227,7 +229,7 @@ def write_kept(directory: Path, work: PassWork) -> None:
     """samples/: every generated sample as a PNG, with its label and seed in metadata.jsonl."""
     samples = work.samples
     row = rows_of(samples.ids)
-    kept = [name for name, kind in samples.fields.items() if kind not in ("image", "latent")]
+    kept = [n for n, kind in samples.fields.items() if kind not in ("image", "latent", "cost")]
     columns = {name: samples.column(name) for name in kept}
     lines = []
     for sample, png in load_pngs(work):
@@ -236,6 +238,15 @@ def write_kept(directory: Path, work: PassWork) -> None:
         record = {_KEPT_AS.get(n, n): values[row[sample]] for n, values in columns.items()}
         lines.append(json.dumps({"file_name": f"{sample}.png", **record}, ensure_ascii=False))
     (directory / KEPT / "metadata.jsonl").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def write_kept_texts(directory: Path, samples: SampleSet) -> None:
+    """samples/texts.jsonl: every record of the generated texts, with all it came with."""
+    base = samples.base if isinstance(samples, Subset) else samples
+    if not isinstance(base, TextSet):
+        return
+    lines = [json.dumps(record, ensure_ascii=False) for record in base.records(samples.ids)]
+    atomic_write(directory / KEPT_TEXTS, ("\n".join(lines) + "\n").encode())
 
 
 def grid_ids(samples: SampleSet, bad: Mapping[str, str]) -> Ids:

@@ -58,7 +58,8 @@ class SamplesSpec(_Strict):
 class GenerateSpec(_Strict):
     """How a checkpoint is asked: `seed` is the run's unless given.
 
-    `prompts` is a file with one prompt a line, or with records that have a column `prompt`.
+    `prompts` is a file with one prompt a line, or with records that have a column `prompt`; texts
+    are written at records with `prompt`, `source` or `turns`. `options` are the adapter's own.
     """
 
     adapter: str | None = None
@@ -68,6 +69,7 @@ class GenerateSpec(_Strict):
     repeats: _Count = 1
     seed: int | None = None
     batch_size: _Count = 256
+    options: dict[str, Any] = {}
 
 
 class ExtractorChoice(_Strict):

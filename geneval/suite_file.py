@@ -50,7 +50,7 @@ def find(source: str) -> tuple[dict[str, Any], Marks]:
     if len(set(names)) < len(names):
         raise UsageError(f"{source} names a metric twice; use a suite and `as:`")
     content = {"version": 1, "name": AD_HOC, "metrics": _by_key(names, {}, "")}
-    if all(_reads_texts(known[name]) for name in names):
+    if any(_reads_texts(known[name]) for name in names):
         content["samples"] = {"kind": "texts"}
     return content, {}
 

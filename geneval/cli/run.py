@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated
 
@@ -31,8 +32,11 @@ def command(
     adapter: Annotated[
         str | None, typer.Option(help="How to load it: a registered name or module:function.")
     ] = None,
-    reference: Annotated[Path | None, typer.Option(help="Reference images.")] = None,
-    train: Annotated[Path | None, typer.Option(help="Training images.")] = None,
+    prompts: Annotated[
+        Path | None, typer.Option(help="What a checkpoint is asked: lines or records.")
+    ] = None,
+    reference: Annotated[Path | None, typer.Option(help="Reference images or texts.")] = None,
+    train: Annotated[Path | None, typer.Option(help="Training images or texts.")] = None,
     field: Annotated[
         list[str] | None,
         typer.Option(help="Which column holds a field: prompt=caption; may be repeated."),
@@ -67,6 +71,7 @@ def command(
 
     overrides = [*(set_ or []), *([] if seed is None else [f"seed={seed}"])]
     overrides += [] if precision is None else [f"precision={precision}"]
+    overrides += [] if prompts is None else [f"generate.prompts={json.dumps(str(prompts))}"]
     overrides += [f"samples.fields.{named}" for named in field or []]
     given = {"reference": reference, "train": train, "adapter": adapter, "allow_pt": allow_pt}
     invocation = Invocation(suite, overrides, given, out, device, limit, workers, offline)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import sys
 import time
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -71,24 +70,3 @@ def extract_all(
         with contextlib.suppress(UsageError):  # a full disk costs the next estimate, no more
             work.ledger.note_rate(work.rate_name, made / seconds)
     return PassReport(len(work.samples.ids), cached, seconds, dict(spent), bad)
-
-
-def peak_memory(workers: int = 0) -> dict[str, int]:
-    """Most bytes held so far: by this process, by its largest worker, and on a GPU if there is one.
-
-    Without what some platform does not tell.
-    """
-    found = {}
-    with contextlib.suppress(ImportError):
-        import resource
-
-        unit = 1 if sys.platform == "darwin" else 1024
-        found["process"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
-        if workers:
-            found["worker"] = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit
-    if "torch" in sys.modules:
-        import torch
-
-        if torch.cuda.is_available():
-            found["gpu"] = torch.cuda.max_memory_allocated()
-    return found

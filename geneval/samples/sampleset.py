@@ -15,9 +15,10 @@ from geneval.resample import lowest_hashed
 from geneval.signature import Digest, digest
 from geneval.value import Ids
 
-FieldType = Literal["image", "label", "text", "texts", "turns", "number", "seed", "latent"]
+FieldType = Literal["image", "label", "text", "texts", "turns", "number", "seed", "latent", "cost"]
 WRITTEN = ("hypothesis", "samples", "turns")  # what a model wrote: the sample itself
 TEXT = "written"  # the one text that stands for a record of texts, which encoders read
+COST = ("batch_seconds", "batch_samples", "batch_memory")  # of the batch a sample was made in
 
 
 @dataclass(frozen=True)

@@ -18,10 +18,12 @@ from typing import Any
 from geneval.errors import SampleError, UsageError
 from geneval.samples.metadata import is_text, renamed
 from geneval.samples.pairs import SUFFIXES, Lines, read_columns, read_lines, record_ids
-from geneval.samples.sampleset import TEXT, WRITTEN, Batch, FieldType, rows_of, type_of
+from geneval.samples.sampleset import COST, TEXT, WRITTEN, Batch, FieldType, rows_of, type_of
 from geneval.signature import Digest, digest
+from geneval.value import Ids
 
 REFERENCES = "references"
+ASKED = ("prompt", "source", "turns")  # what a model is asked with
 _PLAIN = ("hypothesis", "prompt", "source", "lang")  # fields that are one text each
 _STRUCTURED = (*SUFFIXES, ".json", ".ndjson", ".tsv", ".xml", ".xlsx")
 _TYPES: Mapping[str, FieldType] = {
@@ -30,6 +32,7 @@ _TYPES: Mapping[str, FieldType] = {
     REFERENCES: "texts",
     "turns": "turns",
     TEXT: "text",
+    **dict.fromkeys(COST, "cost"),
 }
 _TURN_ROLES = ("user", "assistant")  # of turns that are plain texts, in alternation
 
@@ -58,7 +61,10 @@ class TextSet:
         self._rows = rows_of(self.ids)
         checked, left_out = _checked(given, lambda row: f"{name}{where(row)}")
         stands_for = _add_hypothesis(checked)
-        checked[TEXT] = checked.get("hypothesis") or [_first(one) for one in checked[REFERENCES]]
+        if "hypothesis" in checked:
+            checked[TEXT] = checked["hypothesis"]
+        elif REFERENCES in checked:
+            checked[TEXT] = [_first(one) for one in checked[REFERENCES]]
         self._columns = {
             field: [cells[row] for row in self._order] for field, cells in checked.items()
         }
@@ -78,7 +84,8 @@ class TextSet:
 
     @cached_property
     def _content(self) -> list[Digest]:
-        own = [name for name in WRITTEN if name in self._columns] or [REFERENCES]
+        own = [name for name in WRITTEN if name in self._columns]
+        own = own or [n for n in (REFERENCES, *ASKED) if n in self._columns][:1]
         cells = zip(*(self._columns[name] for name in own), strict=True)
         return [digest(dict(zip(own, row, strict=True))) for row in cells]
 
@@ -86,9 +93,26 @@ class TextSet:
         """The file and the line or row."""
         return f"{self.name}{self._where(self._order[self._rows[sample]])}"
 
+    def row(self, sample: str) -> int:
+        """The place of an id."""
+        return self._rows[sample]
+
     def column(self, name: str) -> Sequence[Any]:
         """A column in the order of `ids`."""
         return self._columns[name]
+
+    def first(self, n: int) -> TextSet:
+        """The records with the first n ids, as a set of their own."""
+        if n >= len(self.ids):
+            return self
+        columns = {"id": self.ids[:n]} | {name: c[:n] for name, c in self._columns.items()}
+        return TextSet(self.name, columns, self._row_name)
+
+    def records(self, ids: Ids | None = None) -> list[dict[str, Any]]:
+        """The records of some ids, or of all, as they would be written to a file."""
+        columns = {name: cells for name, cells in self._columns.items() if name != TEXT}
+        rows = range(len(self.ids)) if ids is None else [self._rows[sample] for sample in ids]
+        return [{"id": self.ids[row]} | {n: c[row] for n, c in columns.items()} for row in rows]
 
     def read(self, ids: tuple[str, ...]) -> Batch:
         """The records of these ids; those without what should have been written are in `bad`."""
@@ -139,7 +163,8 @@ def open_texts(
 ) -> TextSet:
     """Texts of a path, of several files of parallel references, or of a list in memory.
 
-    `own` is the field that plain lines and plain strings are: `hypothesis` or `references`.
+    `own` is the field that plain lines and plain strings are: `hypothesis`, `references`, or
+    `prompt` where a model is yet to write.
     """
     if isinstance(given, TextSet):
         return given
@@ -211,12 +236,14 @@ def _named(
 ) -> dict[str, list[Any]]:
     """The columns under the names of the fields they hold, with what a set must have."""
     found = renamed(columns, fields, name)
-    wanted = (REFERENCES,) if own == REFERENCES else WRITTEN
+    wanted = {REFERENCES: (REFERENCES,), "prompt": ASKED}.get(own, WRITTEN)
     if not any(field in found for field in wanted):
         raise UsageError(
             f"{name} has no column {wanted[0]}; it has {', '.join(found)}: name the one that holds "
             f"it with --field {wanted[0]}=COLUMN"
         )
+    if own == "prompt":  # what some model once wrote is no part of what another one is asked
+        return {n: cells for n, cells in found.items() if n not in ("hypothesis", "samples")}
     return {REFERENCES: found[REFERENCES], **_only_id(found)} if own == REFERENCES else found
 
 
@@ -230,8 +257,8 @@ def _checked(
     """The columns in the form of their type, and the names of those that were left out."""
     found, left_out = dict[str, list[Any]](), []
     for name, cells in columns.items():
-        if name in _TYPES:
-            form = _FORMS[_TYPES[name]]
+        form = _FORMS.get(_TYPES[name]) if name in _TYPES else None
+        if form is not None:
             found[name] = [form(cell, f"{place(row)}: {name}") for row, cell in enumerate(cells)]
             if name == "samples":  # of which none may be missing, as some references may
                 found[name] = [None if cell and None in cell else cell for cell in found[name]]
@@ -261,9 +288,8 @@ def _add_hypothesis(columns: dict[str, list[Any]]) -> str:
 
 
 def _last_answer(turns: Sequence[Mapping[str, str]]) -> str | None:
-    """What the assistant said last, if it said anything."""
-    said = [turn["content"] for turn in turns if turn["role"] == "assistant"]
-    return said[-1] if said else None
+    """The last turn, if it is the assistant's."""
+    return turns[-1]["content"] if turns and turns[-1]["role"] == "assistant" else None
 
 
 def _first(texts: Sequence[str | None]) -> str:

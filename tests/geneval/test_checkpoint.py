@@ -178,7 +178,9 @@ def test_samples_follow_their_requests(checkpoint: AdaptedCheckpoint) -> None:
     assert batch.columns["label"] == ["bee", "cow"]
     assert batch.columns["seed"] == [request_seed(0, sample) for sample in batch.ids]
     assert np.abs(np.stack(batch.columns["image"]) - _images(samples)[[7, 2]]).max() <= 1
-    assert samples.fields == {"seed": "seed", "label": "label", "image": "image"}
+    cost = dict.fromkeys(COST, "cost")
+    assert samples.fields == {"seed": "seed", "label": "label", "image": "image"} | cost
+    assert set(batch.columns) == set(samples.fields)
     assert samples.requested_labels
 
 

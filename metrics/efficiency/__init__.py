@@ -1,0 +1,1 @@
+"""What samples cost to make."""

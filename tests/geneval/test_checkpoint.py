@@ -28,6 +28,7 @@ from geneval.checkpoint import (
 )
 from geneval.errors import CheckpointError, SampleError, UsageError
 from geneval.samples.requests import RequestSet, latent_of, request_seed
+from geneval.samples.sampleset import COST
 
 ADAPTER = """
     import torch

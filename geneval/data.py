@@ -135,6 +135,15 @@ class Fields:
     columns: Mapping[str, Sequence[Any]]
 
 
+@dataclass(frozen=True, eq=False)
+class Items:
+    """What a metric gives each sample by itself: scores `x` float64 [n], larger is better if so."""
+
+    ids: Ids
+    x: NDArray[np.float64]
+    higher_is_better: bool
+
+
 def natural(text: str) -> tuple[int, int, str]:
     """Sort key that puts the labels "2" and "10" in numeric order, before all words."""
     return (0, int(text), text) if text.isascii() and text.isdigit() else (1, 0, text)

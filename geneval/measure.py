@@ -10,10 +10,12 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
+from geneval.data import Items
 from geneval.engine.extract import BESIDE, LIBRARIES, TARGET, plain
 from geneval.engine.inputs import Inputs, Scope
 from geneval.engine.memory import own_source, recall, remember
@@ -146,9 +148,10 @@ class Measuring:
             self.recalled.add(measurement.key)
         n = self._counts(measurement, scope).get(Role.GENERATED) or 0
         floors = self.floors.of(measurement, scope, n) if self.floors else {}
-        for estimate, output in zip(estimates, spec.outputs, strict=True):
-            value = self._value(measurement, estimate, output, at)
-            yield replace(value, floor=floors.get(output.name))
+        outputs = {output.name: output for output in spec.outputs}
+        for estimate in estimates:
+            value = self._value(measurement, estimate, outputs[estimate.output], at)
+            yield replace(value, floor=floors.get(estimate.output))
 
     def _remembered(
         self, key: Digest | None, compute: Callable[[], list[Estimate]]
@@ -209,7 +212,7 @@ class Measuring:
 
     def _memory_key(self, measurement: Measurement, data: Mapping[str, Any]) -> Digest | None:
         """What the estimates follow from; None for those that read other metrics' values."""
-        if any(need.kind == "values" for need in measurement.needs.values()):
+        if any(need.of for need in measurement.needs.values()):
             return None
         entry = measurement.entry
         return digest(
@@ -266,13 +269,16 @@ class Measuring:
 
         What an optional column changes is for the metric to sign, as a tokeniser's name does.
         """
-        needs = [n for n in measurement.needs.values() if n.role is Role.GENERATED]
+        needs = [n for n in measurement.needs.values() if n.role is Role.GENERATED and not n.own]
         read = {column for need in needs for column in need.columns if column not in need.also}
         return (read | self._beside_images(measurement, Role.GENERATED)) - {*WRITTEN, TEXT, "label"}
 
     def _input(self, need: Need, measurement: Measurement, scope: Scope) -> Any:
         if need.kind == "values":
             return {address: self._earlier(address) for address in need.of}
+        if need.kind == "items":
+            found = {address: self._items(address) for address in need.of}
+            return {address: items for address, items in found.items() if items is not None}
         return self.inputs.get(need, measurement.extractor, scope)
 
     def _earlier(self, address: str) -> tuple[Value, EvidenceByRole]:
@@ -284,6 +290,21 @@ class Measuring:
         if canonical not in self._values:
             raise Undefined(f"{canonical} was not measured")
         return self._values[canonical], self.evidence.get(canonical, {})
+
+    def _items(self, address: str) -> Items | None:
+        """What an earlier metric gives each generated sample, where it gives any."""
+        value, evidence = self._values.get(address), self.evidence.get(address, {})
+        own = evidence.get(Role.GENERATED)
+        if value is None or value.problem or own is None or value.spec.direction == "target":
+            return None
+        higher = value.spec.direction == "higher"
+        if own.kind == "scores":
+            return Items(own.ids, own.rows, higher)
+        entry = next(m.entry for m in self.plan.measurements if m.key == value.key)
+        reduce = entry.spec.reduce.get(value.spec.name)
+        if own.kind != "statistics" or reduce is None:
+            return None
+        return Items(own.ids, reduce(own.rows, SimpleNamespace(**entry.options)), higher)
 
     def _read_from(self, address: str) -> Value | None:
         """The value that an address of a reader stands for, or None where there is none."""

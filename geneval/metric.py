@@ -30,7 +30,7 @@ from geneval.value import Estimate, OutputSpec, Role
 if TYPE_CHECKING:
     from geneval.pairs import Asks
 
-Kind = Literal["features", "logits", "labels", "neighbours", "fields", "values"]
+Kind = Literal["features", "logits", "labels", "neighbours", "fields", "values", "items"]
 LabelSource = Literal["given", "predicted"]
 Compute = Callable[..., Sequence[Estimate]]
 Reduce = Callable[[NDArray[np.float64], Any], NDArray[np.float64]]  # sums [b, k], options → [b]
@@ -53,7 +53,10 @@ class Need:
     moments only. neighbours: also `k`.
     labels: `role` and `source`, and `classes` that predictions must be able to name. fields: `role`
     and `columns`, and `also`, columns that are delivered where the samples have them (in a plan
-    they stand in `columns` too). values: addresses in `of`, delivered with their evidence.
+    they stand in `columns` too); `own` columns are a sample's own, such as a rating of it, and may
+    differ between sets that are compared. values: addresses in `of`, delivered with their evidence.
+    items: what every other metric of the suite gives each sample, by address (in a plan these stand
+    in `of`).
     """
 
     kind: Kind
@@ -64,6 +67,7 @@ class Need:
     source: LabelSource = "given"
     columns: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
+    own: bool = False
     of: tuple[str, ...] = ()
     classes: tuple[str, ...] = ()
     layer: str | None = None
@@ -99,14 +103,19 @@ def labels(role: str, source: LabelSource, classes: Sequence[str] | None = None)
     return Need("labels", Role(role), source=source, classes=tuple(classes or ()), layer=layer)
 
 
-def fields(role: str, *columns: str, also: Sequence[str] = ()) -> Need:
+def fields(role: str, *columns: str, also: Sequence[str] = (), own: bool = False) -> Need:
     """Plain columns of a role; those in `also` only where its samples have them."""
-    return Need("fields", Role(role), columns=columns, also=tuple(also))
+    return Need("fields", Role(role), columns=columns, also=tuple(also), own=own)
 
 
 def values(*addresses: str) -> Need:
     """Values that other metrics of the suite have produced, with their evidence."""
     return Need("values", of=addresses)
+
+
+def items() -> Need:
+    """What every other metric of the suite gives each generated sample, as far as they do."""
+    return Need("items")
 
 
 @dataclass(frozen=True)
@@ -178,17 +187,21 @@ class MetricSpec:
     def measure(
         self, inputs: Mapping[str, Any], context: Context, options: Mapping[str, Any]
     ) -> list[Estimate]:
-        """The estimates, one per output in declared order; what is undefined becomes a problem."""
+        """The estimates by output in declared order; what is undefined becomes a problem.
+
+        An output has one estimate, or several that differ in what they are `at`.
+        """
         wants = inspect.signature(self.compute).parameters
         given = dict(inputs) | ({"context": context} if "context" in wants else {})
         try:
             _require_one_width(inputs)
-            estimates = {e.output: e for e in self.compute(**given, **options)}
+            estimates = self.compute(**given, **options)
         except Undefined as reason:
             return [Estimate(output=o.name, problem=str(reason)) for o in self.outputs]
-        if set(estimates) != {o.name for o in self.outputs}:
-            raise AssertionError(f"{self.name} returned {sorted(estimates)}")
-        return [_in_range(estimates[o.name], o) for o in self.outputs]
+        names = {estimate.output for estimate in estimates}
+        if names != {o.name for o in self.outputs}:
+            raise AssertionError(f"{self.name} returned {sorted(names)}")
+        return [_in_range(e, o) for o in self.outputs for e in estimates if e.output == o.name]
 
 
 def _require_one_width(inputs: Mapping[str, Any]) -> None:

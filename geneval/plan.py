@@ -27,6 +27,7 @@ _GIVE = {
 }
 
 
+_READERS = ("values", "items")  # kinds of needs that are of other metrics, not of samples
 _TYPES: Mapping[str, FieldType] = {  # of the fields that extractors read
     "image": "image",
     "source_image": "image",
@@ -85,8 +86,13 @@ class Measurement:
 
     def reads_samples(self, role: Role) -> bool:
         """Whether it looks at samples of a role, beyond moments that are known."""
-        wanted = [n for n in self.needs.values() if n.kind != "values" and n.role is role]
+        wanted = [n for n in self.needs.values() if n.kind not in _READERS and n.role is role]
         return any(not need.or_moments for need in wanted)
+
+    @property
+    def reads_others(self) -> bool:
+        """Whether it reads what all other metrics give samples, and has a value for each."""
+        return any(need.kind == "items" for need in self.needs.values())
 
     @property
     def key(self) -> str:
@@ -111,7 +117,7 @@ class Measurement:
     @property
     def roles(self) -> tuple[Role, ...]:
         """The roles it reads, in the order of `Role`."""
-        read = {need.role for need in self.needs.values() if need.kind != "values"}
+        read = {need.role for need in self.needs.values() if need.kind not in _READERS}
         return tuple(role for role in Role if role in read)
 
 
@@ -134,6 +140,7 @@ class Plan:
         """Every address of the suite, with the groups it can have."""
         entries = (*(m.entry for m in self.measurements), *self.skipped_entries)
         by = {entry.key: entry.by for entry in entries}
+        by |= {m.key: "metric" for m in self.measurements if m.reads_others}
         return AddressBook(tuple(map(_addresses, entries)), by, self.groups)
 
     @property
@@ -220,6 +227,7 @@ def make_plan(
             skipped[entry.key] = str(error)
         else:
             measurements.append(measurement)
+    measurements = [_reading_others(one, measurements) for one in measurements]
     if not measurements:
         raise UsageError(f"no metric can be measured: {next(iter(skipped.values()))}")
     ordered = _ordered(measurements)
@@ -228,12 +236,30 @@ def make_plan(
         for m in ordered
         if m.entry.by
     }
+    groups |= {
+        m.key: frozenset(address for need in m.needs.values() for address in need.of)
+        for m in ordered
+        if m.reads_others
+    }
     passes = tuple(
         Pass(role, sets[role].n, _layers(role, ordered, extractors))
         for role in Role
         if role in sets and sets[role].n
     )
     return Plan(suite, passes, ordered, groups, skipped)
+
+
+def _reading_others(measurement: Measurement, all_of_them: list[Measurement]) -> Measurement:
+    """The measurement, with the addresses of the others where it reads what these give samples."""
+    if not any(need.kind == "items" for need in measurement.needs.values()):
+        return measurement
+    others = [m for m in all_of_them if not (m.entry.by or m.reads_others)]
+    of = AddressBook(tuple(_addresses(m.entry) for m in others)).names()
+    needs = {
+        name: replace(need, of=tuple(of)) if need.kind == "items" else need
+        for name, need in measurement.needs.items()
+    }
+    return replace(measurement, needs=needs)
 
 
 def _require_built(measurement: Measurement, unbuilt: Mapping[str, str]) -> None:
@@ -297,7 +323,7 @@ def _check(
     extractors: Mapping[str, FeatureExtractor],
 ) -> None:
     key = measurement.key
-    if need.kind == "values":
+    if need.kind in _READERS:
         return
     if need.role not in sets:
         raise UsageError(f"{key} needs {need.role} samples: give {_GIVE[need.role]}")

@@ -7,10 +7,10 @@ single places, and every error names file and line. Paths in a suite are relativ
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError
 
 from geneval import suite_file
 from geneval.errors import UsageError, unknown
@@ -108,6 +108,34 @@ class MetricEntry(_Strict):
         return self.extractor or (ExtractorChoice(name=own) if own else None)
 
 
+class ScoreSpec(_Strict):
+    """A column of the samples that holds a score of each, as a metric: COMET, a judge, a rating.
+
+    `range` is what the scores lie in, `as` the metric's key (the column's name unless given).
+    With `human` the other metrics are correlated with it.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, populate_by_name=True)
+
+    column: str
+    direction: Literal["higher", "lower"] = "higher"
+    range: Annotated[list[float], Field(min_length=2, max_length=2)] | None = None
+    key: _Key | None = Field(default=None, alias="as")
+    human: bool = False
+
+    @property
+    def entries(self) -> dict[str, dict[str, Any]]:
+        """The metrics it stands for, by key, as a suite has them."""
+        low, high = self.range or (None, None)
+        key = self.key or self.column
+        options = {"column": self.column, "direction": self.direction, "low": low, "high": high}
+        found: dict[str, dict[str, Any]] = {key: {"metric": "score", "options": options}}
+        if self.human:
+            correlated = {"metric": "human_correlation", "options": {"human": key}}
+            found[f"{key}_correlation"] = correlated
+        return found
+
+
 class ReportSpec(_Strict):
     """What a report may show."""
 
@@ -179,12 +207,14 @@ class Suite(_Strict):
         return f"{found}: " if found else ""
 
 
+_SCORES = TypeAdapter(list[ScoreSpec])
 _SECTIONS: Mapping[str, type[BaseModel]] = {
     "samples": SamplesSpec,
     "reference": SamplesSpec,
     "train": SamplesSpec,
     "generate": GenerateSpec,
     "report": ReportSpec,
+    "scores": ScoreSpec,
 }
 
 
@@ -219,13 +249,13 @@ def _checked(content: dict[str, Any], marks: Marks) -> Suite:
         known = next((marks[head] for head in heads if head in marks), "")
         return UsageError(f"{known}: {sentence}" if known else sentence)
 
+    content = _with_scores(content, complain)
     keys = list(content["metrics"])
     if not keys:
         strays = [key for key in content if key not in Suite.model_fields]
-        known = (*Suite.model_fields, "extends")
+        known = (*Suite.model_fields, "extends", "scores")
         lacks = unknown("key", strays[0], known) if strays else "a suite needs at least one metric"
         raise complain(tuple(strays[:1]), lacks)
-    content = dict(content)
     if "extractor" in content:
         try:
             content["extractor"] = _extractor(content["extractor"])
@@ -249,6 +279,27 @@ def _checked(content: dict[str, Any], marks: Marks) -> Suite:
         raise complain(place, _sentence(first, place)) from None
     suite._where.update({_joined(place): at for place, at in marks.items()})
     return suite
+
+
+def _with_scores(
+    content: Mapping[str, Any], complain: Callable[[Place, str], UsageError]
+) -> dict[str, Any]:
+    """The content with every score as the metrics that it stands for."""
+    content = dict(content)
+    try:
+        scores = _SCORES.validate_python(content.pop("scores", []))
+    except ValidationError as error:
+        first = min(error.errors(), key=lambda one: one["type"] != "extra_forbidden")
+        place = ("scores", *first["loc"])
+        raise complain(place, _sentence(first, place)) from None
+    metrics = dict(content["metrics"])
+    for i, score in enumerate(scores):
+        for key, entry in score.entries.items():
+            if key in metrics:
+                told = f"the key {key!r} is given twice; choose another with `as:`"
+                raise complain(("scores", i), told)
+            metrics[key] = entry
+    return {**content, "metrics": metrics}
 
 
 def _entry(key: str, metric: str, given: Mapping[str, Any]) -> dict[str, Any]:
@@ -286,7 +337,7 @@ def _sentence(error: Any, place: Place) -> str:
     dotted = _joined(place)
     if error["type"] == "extra_forbidden":
         model = _SECTIONS.get(str(place[0]), Suite) if len(place) > 1 else Suite
-        known = (*model.model_fields, *(("extends",) if model is Suite else ()))
+        known = (*model.model_fields, *(("extends", "scores") if model is Suite else ()))
         return unknown("key", str(place[-1]), known)
     given = error.get("input")
     if dotted == "version":

@@ -158,6 +158,7 @@ def _table(
 
 
 def _csv(text: str, place: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    csv.field_size_limit(2**31 - 1)  # a text may be longer than the 128 KiB that are the default
     reader = csv.DictReader(io.StringIO(text, newline=""))
     names = list(reader.fieldnames or ())
     if len(set(names)) < len(names):

@@ -10,7 +10,7 @@ Face stores as numbers of classes get the classes' names.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -185,44 +185,41 @@ class Lines:
         return self.form.format(self.numbers[row])
 
 
-def read_columns(
-    path: Path, nested: bool = False, nullable: Collection[str] = ()
-) -> tuple[dict[str, list[Any]], Lines]:
+def read_columns(path: Path, loose: bool = False) -> tuple[dict[str, list[Any]], Lines]:
     """The columns of a file of records, and what to call a row; every record has every column.
 
-    Cells of the columns in `nullable` may be None, and with `nested` cells may be lists, which are
-    left as they are, with everything in their column. Of columns that hold bytes or mappings the
-    cells are None. Raises `SampleError`.
+    With `loose` cells may be None, or lists, which are left as they are with everything in their
+    column. Of columns that hold bytes or mappings the cells are None. Raises `SampleError`.
     """
     if path.suffix == ".parquet":
-        columns = read_parquet(path, nested, nullable)
+        columns = read_parquet(path, loose)
         return columns, Lines("[{}]", range(len(next(iter(columns.values())))))
     records = read_records(path)
     if not records:
         raise SampleError(f"{path} has no records")
     names = list(dict.fromkeys(name for _, record in records for name in record))
     for line, record in records:
-        missing = [name for name in names if record.get(name) is None and name not in nullable]
+        missing = [name for name in names if record.get(name) is None and not loose]
         if missing:
             raise SampleError(f"{path}:{line}: the record has no {missing[0]!r}")
     columns = {
-        name: _cells(name, [(line, record.get(name)) for line, record in records], path, nested)
+        name: _cells(name, [(line, record.get(name)) for line, record in records], path, loose)
         for name in names
     }
     return columns, Lines(":{}", [line for line, _ in records])
 
 
-def _cells(name: str, cells: list[tuple[int, Any]], path: Path, nested: bool) -> list[Any]:
+def _cells(name: str, cells: list[tuple[int, Any]], path: Path, loose: bool) -> list[Any]:
     """The cells of a column: all numbers, or all text; raises `SampleError` with the line."""
     plain = [cell for _, cell in cells]
     is_nested = any(isinstance(cell, list | dict) for cell in plain)
     for line, cell in cells:
-        if isinstance(cell, list | dict) and not nested:
+        if isinstance(cell, list | dict) and not loose:
             hint = _FOR_TEXTS if name in (*WRITTEN, "references") else ""
             raise SampleError(f"{path}:{line}: {name} is no text and no number{hint}")
         if isinstance(cell, str) and not is_text(cell):
             raise SampleError(f"{path}:{line}: {name} is no text that can be written")
-    is_numeric = all(isinstance(cell, int | float) for cell in plain)
+    is_numeric = all(isinstance(cell, int | float | None) for cell in plain)
     if is_numeric or is_nested or name in IMAGES:
         return plain
     return [None if cell is None else str(cell) for cell in plain]

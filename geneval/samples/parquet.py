@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
@@ -137,13 +137,10 @@ def paths_in_parquet(path: Path, column: str) -> list[str] | None:
     return [str(one.with_suffix("")) for one in paths] if len(ids) == len(paths) else None
 
 
-def read_parquet(
-    path: Path, nested: bool = False, nullable: Collection[str] = ()
-) -> dict[str, list[Any]]:
+def read_parquet(path: Path, loose: bool = False) -> dict[str, list[Any]]:
     """The columns of a parquet file; cells are None where a column holds bytes, lists or mappings.
 
-    With `nested` lists are left as they are; cells of the columns in `nullable` may be None. Raises
-    `SampleError`.
+    With `loose` lists are left as they are, and any cell may be None. Raises `SampleError`.
     """
     import pyarrow
 
@@ -155,7 +152,7 @@ def read_parquet(
             for name, kind in kinds.items()
             if pyarrow.types.is_binary(kind)
             or pyarrow.types.is_large_binary(kind)
-            or (pyarrow.types.is_nested(kind) and not (nested and _is_list(kind)))
+            or (pyarrow.types.is_nested(kind) and not (loose and _is_list(kind)))
         ]
         plain = [name for name in kinds if name not in inside]
         table = file.read(columns=plain)
@@ -166,7 +163,7 @@ def read_parquet(
     if n == 0:
         raise SampleError(f"{path} has no records")
     for name, cells in columns.items():
-        if None in cells and name not in nullable:
+        if None in cells and not loose:
             raise SampleError(f"{path}[{cells.index(None)}]: the record has no {name!r}")
     for name, classes in _classes(file.schema_arrow.metadata or {}).items():
         columns[name] = [_class_name(cell, classes, f"{path}: {name}") for cell in columns[name]]

@@ -101,7 +101,7 @@ def type_of(name: str, column: Sequence[Any]) -> FieldType:
     """The type of a column of plain data."""
     if name == "label":
         return "label"
-    return "number" if all(isinstance(cell, int | float) for cell in column) else "text"
+    return "number" if all(isinstance(cell, int | float | None) for cell in column) else "text"
 
 
 def require(samples: SampleSet, name: str) -> None:

@@ -216,8 +216,7 @@ def _from_lines(paths: Sequence[Path], own: str) -> TextSet:
 
 
 def _from_records(path: Path, fields: Mapping[str, str], own: str) -> TextSet:
-    nullable = [fields.get(name, name) for name in WRITTEN]
-    columns, where = read_columns(path, nested=True, nullable=nullable)
+    columns, where = read_columns(path, loose=True)
     return TextSet(str(path), _named(columns, fields, str(path), own), where)
 
 
@@ -262,7 +261,7 @@ def _checked(
             found[name] = [form(cell, f"{place(row)}: {name}") for row, cell in enumerate(cells)]
             if name == "samples":  # of which none may be missing, as some references may
                 found[name] = [None if cell and None in cell else cell for cell in found[name]]
-        elif any(cell is None or isinstance(cell, list | dict) for cell in cells):
+        elif not _is_plain(cells):
             left_out.append(name)
         else:
             found[name] = list(cells)
@@ -271,6 +270,14 @@ def _checked(
             raise SampleError(f"{place(found[name].index(None))}: the record has no {name!r}")
     _require_equal_counts(found.get(REFERENCES, ()), place)
     return found, left_out
+
+
+def _is_plain(cells: Sequence[Any]) -> bool:
+    """Whether cells are texts, or numbers of which some may not be known."""
+    there = [cell for cell in cells if cell is not None]
+    if len(there) < len(cells):
+        return bool(there) and all(isinstance(cell, int | float) for cell in there)
+    return not any(isinstance(cell, list | dict) for cell in cells)
 
 
 def _add_hypothesis(columns: dict[str, list[Any]]) -> str:

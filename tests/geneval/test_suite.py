@@ -92,6 +92,7 @@ def test_everything_a_suite_may_say(write: Write) -> None:
         "repeats": 2,
         "seed": 4,
         "batch_size": 8,
+        "options": {},
     }
     assert suite.extractor.key == "pixels(side=4)"
     assert suite.train is not None

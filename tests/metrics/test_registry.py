@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 import geneval.metrics
-from geneval.data import Features, Fields, Labels, Neighbours
+from geneval.data import Features, Fields, Items, Labels, Neighbours
 from geneval.metric import MetricSpec, Undefined, all_metrics, find_metric
 from geneval.resample import Context
 from geneval.value import Estimate
@@ -148,12 +148,21 @@ def test_symmetry(spec: MetricSpec) -> None:
 def reordered(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
     """The same samples with their rows in another order, neighbours renumbered accordingly."""
     orders: dict[int, np.ndarray[Any, Any]] = {}
-    for value in inputs.values():
+    for value in (part for each in inputs.values() for part in parts(each)):
         if value is not None:
             orders.setdefault(len(value.ids), rng.permutation(len(value.ids)))
     shuffled: dict[str, Any] = {}
     for name, value in inputs.items():
-        if isinstance(value, Features | Labels):
+        if isinstance(value, dict):
+            shuffled[name] = {
+                key: Items(
+                    tuple(one.ids[row] for row in orders[len(one.ids)]),
+                    one.x[orders[len(one.ids)]],
+                    one.higher_is_better,
+                )
+                for key, one in value.items()
+            }
+        elif isinstance(value, Features | Labels):
             shuffled[name] = value.take(orders[len(value.ids)])
         elif isinstance(value, Neighbours):
             order = orders[len(value.ids)]
@@ -201,7 +210,8 @@ def test_the_same_inputs_give_the_same_bytes(spec: MetricSpec) -> None:
 def test_evidence_belongs_to_the_samples(spec: MetricSpec) -> None:
     """Evidence rows carry ids of the input; influences are centred; scores average to the value."""
     inputs = example(spec, 0.3)
-    ids = {i for value in inputs.values() if value is not None for i in value.ids}
+    whole = [v for value in inputs.values() for v in parts(value)]
+    ids = {i for value in whole if value is not None for i in value.ids}
     for estimate in of_example(spec.name, 0.3).values():
         for evidence in estimate.evidence.values():
             assert set(evidence.ids) <= ids
@@ -213,8 +223,17 @@ def test_evidence_belongs_to_the_samples(spec: MetricSpec) -> None:
                 assert evidence.rows.mean() == pytest.approx(estimate.number, rel=1e-12)
 
 
+def parts(value: Any) -> list[Any]:
+    """The row-aligned inputs that an input consists of."""
+    return list(value.values()) if isinstance(value, dict) else [value]
+
+
 def constant(value: Any) -> Any:
     """The input with every sample the same."""
+    if isinstance(value, dict):
+        return {name: constant(one) for name, one in value.items()}
+    if isinstance(value, Items):
+        return replace(value, x=np.zeros_like(value.x))
     if isinstance(value, Features):
         return replace(value, x=np.zeros_like(value.x))
     if isinstance(value, Neighbours):

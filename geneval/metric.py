@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from geneval.pairs import Asks
 
 Kind = Literal["features", "logits", "labels", "neighbours", "fields", "values", "items"]
+READERS = ("values", "items")  # kinds of needs that are of other metrics, not of samples
 LabelSource = Literal["given", "predicted"]
 Compute = Callable[..., Sequence[Estimate]]
 Reduce = Callable[[NDArray[np.float64], Any], NDArray[np.float64]]  # sums [b, k], options → [b]

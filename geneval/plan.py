@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from geneval.engine.extract import TARGET
 from geneval.errors import UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, Layer, LayerRole, layer_of
-from geneval.metric import Need
+from geneval.metric import READERS, Need
 from geneval.pairs import Asks
 from geneval.samples.sampleset import TEXT, FieldType
 from geneval.samples.statistics import KnownMoments
@@ -27,7 +27,6 @@ _GIVE = {
 }
 
 
-_READERS = ("values", "items")  # kinds of needs that are of other metrics, not of samples
 _TYPES: Mapping[str, FieldType] = {  # of the fields that extractors read
     "image": "image",
     "source_image": "image",
@@ -86,7 +85,7 @@ class Measurement:
 
     def reads_samples(self, role: Role) -> bool:
         """Whether it looks at samples of a role, beyond moments that are known."""
-        wanted = [n for n in self.needs.values() if n.kind not in _READERS and n.role is role]
+        wanted = [n for n in self.needs.values() if n.kind not in READERS and n.role is role]
         return any(not need.or_moments for need in wanted)
 
     @property
@@ -117,7 +116,7 @@ class Measurement:
     @property
     def roles(self) -> tuple[Role, ...]:
         """The roles it reads, in the order of `Role`."""
-        read = {need.role for need in self.needs.values() if need.kind not in _READERS}
+        read = {need.role for need in self.needs.values() if need.kind not in READERS}
         return tuple(role for role in Role if role in read)
 
 
@@ -206,6 +205,7 @@ def make_plan(
 
     `unbuilt` says why extractors that only optional metrics use cannot be had.
     """
+    _require_groups(suite, sets)
     measurements, skipped = [], dict[str, str]()
     for entry in suite.metrics:
         choice, wanted = entry.own_extractor or suite.extractor, entry.spec.needs(entry.options)
@@ -247,6 +247,21 @@ def make_plan(
         if role in sets and sets[role].n
     )
     return Plan(suite, passes, ordered, groups, skipped)
+
+
+def _require_groups(suite: Suite, sets: Mapping[Role, SetFacts]) -> None:
+    """Raise `UsageError` for a column to group everything by that the samples do not have."""
+    facts = sets.get(Role.GENERATED)
+    for column in suite.groups if facts else ():
+        if column not in _groupable(facts):
+            reason = unknown("column", column, _groupable(facts))
+            raise UsageError(f"{suite.at('groups')}groups: {facts.name}: {reason}")
+
+
+def _groupable(facts: SetFacts) -> list[str]:
+    """The columns that samples can be grouped by."""
+    apart = ("image", "texts", "turns", "latent", "cost")
+    return [name for name, kind in facts.fields.items() if kind not in apart]
 
 
 def _reading_others(measurement: Measurement, all_of_them: list[Measurement]) -> Measurement:
@@ -323,7 +338,7 @@ def _check(
     extractors: Mapping[str, FeatureExtractor],
 ) -> None:
     key = measurement.key
-    if need.kind in _READERS:
+    if need.kind in READERS:
         return
     if need.role not in sets:
         raise UsageError(f"{key} needs {need.role} samples: give {_GIVE[need.role]}")
@@ -462,8 +477,7 @@ def _check_groups(measurement: Measurement, sets: Mapping[Role, SetFacts]) -> No
     if not measurement.roles:
         raise UsageError(f"{measurement.key}: by: it reads values, not samples to group")
     for role in measurement.roles:
-        kinds = sets[role].fields.items()
-        columns = [name for name, kind in kinds if kind not in ("image", "texts", "turns")]
+        columns = _groupable(sets[role])
         if column not in columns:
             reason = unknown("column", column, columns)
             raise UsageError(f"{measurement.key}: by: {sets[role].name}: {reason}")

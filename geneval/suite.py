@@ -7,6 +7,7 @@ single places, and every error names file and line. Paths in a suite are relativ
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
@@ -15,7 +16,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, Val
 from geneval import suite_file
 from geneval.errors import UsageError, unknown
 from geneval.extractors.runtime import Precision
-from geneval.metric import MetricSpec, find_metric
+from geneval.metric import READERS, MetricSpec, find_metric
 from geneval.options import OptionError
 from geneval.samples.images import Alpha
 from geneval.signature import Digest, digest
@@ -143,7 +144,10 @@ class ReportSpec(_Strict):
 
 
 class Suite(_Strict):
-    """A complete suite. `gates` are kept as written; `geneval.gate` reads them."""
+    """A complete suite. `gates` are kept as written; `geneval.gate` reads them.
+
+    Every metric is also given by each column in `groups`, under the key `KEY_by_COLUMN`.
+    """
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
     name: _Name = AD_HOC
@@ -162,6 +166,7 @@ class Suite(_Strict):
     keep_samples: Literal["all", "gallery", "none"] = "gallery"
     floor: bool = True
     pair_by: Literal["id"] | None = None
+    groups: list[str] = []
     metrics: list[MetricEntry]
     baselines: dict[str, str] = {}
     gates: list[str | dict[str, Any]] = []
@@ -269,12 +274,13 @@ def _checked(content: dict[str, Any], marks: Marks) -> Suite:
             raise complain(("metrics", key, error.option), str(error)) from None
         except UsageError as error:
             raise complain(("metrics", key), str(error)) from None
+    entries += _by_group(entries, content.get("groups") or [])
     try:
         suite = Suite.model_validate({**content, "metrics": entries})
     except ValidationError as error:
         first = error.errors()[0]
         place = tuple(first["loc"])
-        if place[0] == "metrics" and len(place) > 1:
+        if place[0] == "metrics" and len(place) > 1 and int(place[1]) < len(keys):
             place = ("metrics", keys[int(place[1])], *place[2:])
         raise complain(place, _sentence(first, place)) from None
     suite._where.update({_joined(place): at for place, at in marks.items()})
@@ -300,6 +306,23 @@ def _with_scores(
                 raise complain(("scores", i), told)
             metrics[key] = entry
     return {**content, "metrics": metrics}
+
+
+def _by_group(entries: Sequence[Mapping[str, Any]], groups: Any) -> list[dict[str, Any]]:
+    """Every entry once more for each column to group by, where it is of samples and not grouped.
+
+    A group that is too small for a metric is a problem of that group, not of the run.
+    """
+    known = {entry["key"] for entry in entries}
+    found = []
+    for column in groups if isinstance(groups, list) else ():
+        for entry in entries:
+            needs = find_metric(entry["metric"]).needs(entry["options"]).values()
+            key = f"{entry['key']}_by_{re.sub('[^A-Za-z0-9_-]', '_', str(column))}"
+            reads_values = any(need.kind in READERS for need in needs)
+            if key not in known and not entry.get("by") and not reads_values:
+                found.append({**entry, "key": key, "by": column, "optional": True})
+    return found
 
 
 def _entry(key: str, metric: str, given: Mapping[str, Any]) -> dict[str, Any]:

@@ -41,6 +41,10 @@ def command(
         list[str] | None,
         typer.Option(help="Which column holds a field: prompt=caption; may be repeated."),
     ] = None,
+    by: Annotated[
+        list[str] | None,
+        typer.Option(help="Give every metric by this column too: lang; may be repeated."),
+    ] = None,
     set_: Sets = None,
     limit: Annotated[
         int | None, typer.Option(min=1, help="Only so many samples; never gated or compared.")
@@ -73,6 +77,7 @@ def command(
     overrides += [] if precision is None else [f"precision={precision}"]
     overrides += [] if prompts is None else [f"generate.prompts={json.dumps(str(prompts))}"]
     overrides += [f"samples.fields.{named}" for named in field or []]
+    overrides += [f"groups={json.dumps(by)}"] if by else []
     given = {"reference": reference, "train": train, "adapter": adapter, "allow_pt": allow_pt}
     invocation = Invocation(suite, overrides, given, out, device, limit, workers, offline)
     paths: list[Path | None] = [*checkpoint] if checkpoint else [None]

@@ -658,3 +658,23 @@ def test_any_setting_applies_or_is_refused(
     """Whatever `--set` is given, the outcome is a suite or a usage error."""
     text = value if isinstance(value, str) else json.dumps(value)
     load_or_refuse(folder / "base.yaml", f"{'.'.join([section, *inner])}={text}")
+
+
+def test_groups_give_every_metric_by_a_column(write: Write) -> None:
+    """Each metric of samples once more a column, unless it is grouped already or reads values."""
+    text = "version: 1\nname: g\nsamples: {kind: texts}\ngroups: [lang, my-domain]\n"
+    text += "metrics:\n  - bleu\n  - chrf: {as: c, by: lang}\n"
+    text += "scores: [{column: rating, as: human, human: true}]\n"
+    suite = load(write, text)
+    by = {entry.key: (entry.by, entry.optional) for entry in suite.metrics}
+    assert by == {
+        "bleu": (None, False),
+        "c": ("lang", False),
+        "human": (None, False),
+        "human_correlation": (None, False),
+        "bleu_by_lang": ("lang", True),
+        "human_by_lang": ("lang", True),
+        "bleu_by_my-domain": ("my-domain", True),
+        "human_by_my-domain": ("my-domain", True),
+    }
+    assert overridden(suite.document, ()).document == suite.document

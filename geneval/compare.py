@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from geneval.difference import Difference, better_by, difference, interval_of
 from geneval.errors import UsageError
+from geneval.flips import Flips, flips
 from geneval.resample import holm
 from geneval.result import Result
 from geneval.value import Interval, OutputSpec, Value
@@ -32,7 +33,10 @@ Outcome = Literal[
 
 @dataclass(frozen=True)
 class Cell:
-    """One entry's value at an address; `rank` counts from 1 and is shared by entries that tie."""
+    """One entry's value at an address; `rank` counts from 1 and is shared by entries that tie.
+
+    `flips` are the samples that moved against the entry compared with, where samples pair.
+    """
 
     number: float | None
     interval: Interval | None
@@ -40,6 +44,7 @@ class Cell:
     rank: int | None = None
     outcome: Outcome | None = None
     difference: Difference | None = None
+    flips: Flips | None = None
 
 
 @dataclass(frozen=True)
@@ -184,7 +189,7 @@ def _row(address: str, groups: list[_Group], base: int) -> Row:
     adjusted = _adjusted(differences)
     ranks = _ranks(address, groups, spec)
     cells = tuple(
-        _cell(group, address, ranks[i], differences[i], adjusted[i], spec)
+        _cell(group, groups[base], address, ranks[i], differences[i], adjusted[i], spec)
         for i, group in enumerate(groups)
     )
     optional = any(
@@ -200,6 +205,7 @@ def _row(address: str, groups: list[_Group], base: int) -> Row:
 
 def _cell(
     group: _Group,
+    base: _Group,
     address: str,
     rank: int | None,
     against: Difference | None,
@@ -211,7 +217,10 @@ def _cell(
     outcome: Outcome | None = None
     if against is not None:
         outcome = _outcome(against, p, spec)
-    return Cell(number, interval, problem, rank, outcome, against)
+    moved = None
+    if against is not None and len(group.results) == len(base.results) == 1:
+        moved = flips(group.results[0], base.results[0], address)
+    return Cell(number, interval, problem, rank, outcome, against, moved)
 
 
 def _summary(

@@ -14,10 +14,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
-from geneval.metric import all_metrics
+from geneval.metric import MetricSpec, all_metrics
 from geneval.resample import (
     Context,
     Floats,
@@ -119,7 +120,7 @@ def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, 
     linear = all(e.kind != "statistics" for e in (*mine.values(), *theirs.values()))
     if not mine or set(mine) != set(theirs) or not linear:
         return False, _from_intervals(first, second)
-    declared = _declared(a, b)
+    declared = are_paired(a, b)
     total, paired = 0.0, False
     for role in mine:
         one, other = mine[role], theirs[role]
@@ -139,13 +140,11 @@ def _resampled(
     one, other = (r.evidence(v).get(Role.GENERATED) for r, v in ((a, first), (b, second)))
     if one is None or other is None or one.kind != "statistics" or one.ids != other.ids:
         return None
-    spec = all_metrics().get(first.metric)
-    version = dict(first.signature.fields).get("v")
-    known = spec is not None and spec.version == version and first.spec.name in spec.reduce
-    if not known or not _declared(a, b) or len(one.ids) < 2:
+    spec = known_metric(first)
+    known = spec is not None and first.spec.name in spec.reduce
+    if not known or not are_paired(a, b) or len(one.ids) < 2:
         return None
-    entries = a.document.suite.document["metrics"]
-    options = next(entry["options"] for entry in entries if entry["key"] == first.key)
+    options = options_of(a, first)
     seed = int(a.document.suite.document["seed"])
     # An Evidence is itself and nothing else, so that what was resampled once is known by it.
     return _tested(one, other, first.metric, first.spec.name, json.dumps(options), seed)
@@ -170,7 +169,20 @@ def _tested(
     return se, {RANDOMIZATION: p, "paired bootstrap": p_bootstrap}
 
 
-def _declared(a: Result, b: Result) -> bool:
+def known_metric(value: Value) -> MetricSpec | None:
+    """The metric of a value, if this geneval has it in the version that the value is of."""
+    spec, version = all_metrics().get(value.metric), dict(value.signature.fields).get("v")
+    return spec if spec is not None and spec.version == version else None
+
+
+def options_of(result: Result, value: Value) -> dict[str, Any]:
+    """The options that a value of a result was computed with."""
+    entries = result.document.suite.document["metrics"]
+    found: dict[str, Any] = next(e["options"] for e in entries if e["key"] == value.key)
+    return found
+
+
+def are_paired(a: Result, b: Result) -> bool:
     """Whether the suites of both declare that generated samples of one id pair."""
     declared = [result.document.suite.document.get("pair_by") for result in (a, b)]
     return declared == ["id", "id"]

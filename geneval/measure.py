@@ -10,7 +10,6 @@ import contextlib
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import replace
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -297,14 +296,10 @@ class Measuring:
         own = evidence.get(Role.GENERATED)
         if value is None or value.problem or own is None or value.spec.direction == "target":
             return None
-        higher = value.spec.direction == "higher"
-        if own.kind == "scores":
-            return Items(own.ids, own.rows, higher)
         entry = next(m.entry for m in self.plan.measurements if m.key == value.key)
-        reduce = entry.spec.reduce.get(value.spec.name)
-        if own.kind != "statistics" or reduce is None:
-            return None
-        return Items(own.ids, reduce(own.rows, SimpleNamespace(**entry.options)), higher)
+        scores = entry.spec.per_item(value.spec.name, own, entry.options)
+        higher = value.spec.direction == "higher"
+        return None if scores is None else Items(own.ids, scores, higher)
 
     def _read_from(self, address: str) -> Value | None:
         """The value that an address of a reader stands for, or None where there is none."""

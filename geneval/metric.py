@@ -25,7 +25,7 @@ from geneval.plugins import load_plugins
 from geneval.resample import Context
 from geneval.signature import Scalar
 from geneval.source import source_of
-from geneval.value import Estimate, OutputSpec, Role
+from geneval.value import Estimate, Evidence, OutputSpec, Role
 
 if TYPE_CHECKING:
     from geneval.pairs import Asks
@@ -130,7 +130,8 @@ class MetricSpec:
     `extractor` is the one used when the suite names none for this metric; `asks` is what it asks of
     the pairs of generated and reference features, which metrics of one extractor share. `reduce`
     maps an output whose evidence is sufficient statistics to what makes values [b] of their sums
-    [b, k] under the metric's options; comparisons resample with it. `outputs_of` makes the outputs
+    [b, k] under the metric's options; comparisons resample with it. `alone` does so for single
+    samples, where that is another function. `outputs_of` makes the outputs
     of a metric whose options say what they are; `outputs` are those of its defaults.
     """
 
@@ -149,6 +150,7 @@ class MetricSpec:
     extractor: str | None = None
     asks_of: Callable[[Any], Asks] | None = None
     reduce: Mapping[str, Reduce] = field(default_factory=dict)
+    alone: Mapping[str, Reduce] = field(default_factory=dict)
     outputs_of: Callable[[Any], Sequence[OutputSpec]] | None = None
 
     @property
@@ -176,6 +178,17 @@ class MetricSpec:
         if self.outputs_of is None:
             return self
         return replace(self, outputs=tuple(self.outputs_of(SimpleNamespace(**options))))
+
+    def per_item(
+        self, output: str, evidence: Evidence, options: Mapping[str, Any]
+    ) -> NDArray[np.float64] | None:
+        """What an output gave each sample [n] by its evidence, or None where it gives none."""
+        if evidence.kind == "scores":
+            return evidence.rows
+        reduce = self.alone.get(output) or self.reduce.get(output)
+        if evidence.kind == "influence" or reduce is None:
+            return None
+        return reduce(evidence.rows, SimpleNamespace(**options))
 
     def needs(self, options: Mapping[str, Any]) -> Mapping[str, Need]:
         """What the metric asks for under these (complete) options, by parameter name."""
@@ -264,6 +277,7 @@ def metric(
     extractor: str | None = None,
     asks: Callable[[Any], Asks] | None = None,
     reduce: Mapping[str, Reduce] | None = None,
+    alone: Mapping[str, Reduce] | None = None,
 ) -> Callable[[Compute], Compute]:
     """Register the decorated function as the metric `name`."""
 
@@ -291,6 +305,7 @@ def metric(
             extractor=extractor,
             asks_of=asks,
             reduce=reduce or {},
+            alone=alone or {},
             outputs_of=outputs if callable(outputs) else None,
         )
         return compute

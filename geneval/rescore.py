@@ -8,8 +8,7 @@ from pathlib import Path
 
 from geneval.errors import UsageError
 from geneval.ledger import Ledger
-from geneval.result import Document, Result, Subject
-from geneval.rundir import KEPT, KEPT_TEXTS
+from geneval.result import KEPT, KEPT_TEXTS, Document, Result, Subject
 from geneval.samples.folder import FolderSet
 from geneval.samples.open import open_images, open_moments
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint

@@ -25,6 +25,8 @@ from geneval.engine.extract import PassWork, chunks, load_pngs
 from geneval.errors import UsageError
 from geneval.ledger import Shard, atomic_write
 from geneval.result import (
+    KEPT,
+    KEPT_TEXTS,
     MEDIA,
     MEDIA_INDEX,
     SAMPLES_FILE,
@@ -40,8 +42,6 @@ from geneval.signature import digest
 from geneval.source import source_of, versions
 from geneval.value import Evidence, Ids, Role
 
-KEPT = "samples"
-KEPT_TEXTS = f"{KEPT}/texts.jsonl"
 _KEPT_AS = {"label": REQUESTED}  # a label that was asked for is not what a sample shows
 THUMBNAIL = 96  # longest side in pixels
 GRID = 60  # samples in the grid of each role

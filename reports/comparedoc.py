@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from geneval.compare import Cell, Comparison, Row
 from geneval.errors import UsageError
+from geneval.flips import Flip
 from geneval.reports.charts import intervals, trend
 from geneval.reports.rundoc import ARROWS, GLYPHS, RunFiles, Shelf, worst
+from geneval.reports.texts import TextView, text_view
 from geneval.value import Role, shown
 
 _MOST_PICTURES = 20
@@ -52,6 +55,29 @@ class CellView:
 
 
 @dataclass(frozen=True)
+class FlipView:
+    """One sample that moved: its scores in words, and its texts before and after if it has any."""
+
+    id: str
+    caption: str
+    before: TextView | None
+    after: TextView | None
+
+
+@dataclass(frozen=True)
+class MovedView:
+    """The samples that moved at one address between the entry compared with and another."""
+
+    address: str
+    entry: str
+    better: int
+    worse: int
+    same: int
+    fallen: tuple[FlipView, ...]
+    risen: tuple[FlipView, ...]
+
+
+@dataclass(frozen=True)
 class RowView:
     """One address over all entries."""
 
@@ -73,6 +99,7 @@ class ComparisonView:
     against: str
     entries: tuple[EntryView, ...]
     rows: tuple[RowView, ...]
+    moved: tuple[MovedView, ...]
     findings: tuple[str, ...]
     problems: tuple[str, ...]
     notes: tuple[str, ...]
@@ -90,6 +117,7 @@ def comparison_view(comparison: Comparison, directory: Path) -> ComparisonView:
             for entry in comparison.entries
         ),
         rows=tuple(_row(row, comparison) for row in comparison.rows),
+        moved=tuple(_moved(comparison)),
         findings=comparison.findings,
         problems=tuple(dict.fromkeys(comparison.problems)),
         notes=comparison.notes,
@@ -120,6 +148,42 @@ def _entry(name: str, step: int | None, directories: Sequence[str], to: Path) ->
         href=href,
         shelf=shelf,
     )
+
+
+def _moved(comparison: Comparison) -> Iterator[MovedView]:
+    """The samples that moved, by address and entry; those that did not move are counted."""
+    records = [_records(entry.directories) for entry in comparison.entries]
+    before = records[comparison.against]
+    for row in comparison.rows:
+        for entry, cell, after in zip(comparison.entries, row.cells, records, strict=True):
+            found = cell.flips
+            if found is None or not (found.better or found.worse):
+                continue
+            kinds = (
+                tuple(_flip(flip, before, after) for flip in flips)
+                for flips in (found.fallen, found.risen)
+            )
+            counts = (found.better, found.worse, found.same)
+            yield MovedView(row.address, entry.name, *counts, *kinds)
+
+
+def _records(directories: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+    """The kept texts of an entry of one run."""
+    try:
+        return RunFiles(Path(directories[0])).records if len(directories) == 1 else {}
+    except UsageError:
+        return {}
+
+
+def _flip(
+    flip: Flip, before: Mapping[str, Mapping[str, Any]], after: Mapping[str, Mapping[str, Any]]
+) -> FlipView:
+    caption = f"{shown(flip.before)} → {shown(flip.after)}"
+    sides = [
+        text_view(records[flip.id], shown(score)) if flip.id in records else None
+        for records, score in ((before, flip.before), (after, flip.after))
+    ]
+    return FlipView(flip.id, caption, *sides)
 
 
 def _row(row: Row, comparison: Comparison) -> RowView:

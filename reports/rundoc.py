@@ -6,12 +6,20 @@ import base64
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from geneval.reports.charts import chart_of
 from geneval.reports.texts import TextView, text_view
-from geneval.result import MEDIA, MEDIA_INDEX, TEXT_INDEX, MetricResult, Result
+from geneval.result import (
+    KEPT_TEXTS,
+    MEDIA,
+    MEDIA_INDEX,
+    TEXT_INDEX,
+    MetricResult,
+    Result,
+)
 from geneval.value import TARGETS, Floor, Role, Value, shown
 from geneval.verdict import Judgement, Verdict, load_judgement
 
@@ -122,6 +130,15 @@ class RunFiles:
         written = {entry["id"]: entry for entry in self._texts}
         texts = tuple(text_view(written[i], c) for i, c in told.items() if i in written)
         return Shelf(title, pictures, texts)
+
+    @cached_property
+    def records(self) -> Mapping[str, Mapping[str, Any]]:
+        """The kept records of texts by id."""
+        path = self.directory / KEPT_TEXTS
+        if not path.is_file():
+            return {}
+        lines = path.read_text(encoding="utf-8").split("\n")
+        return {record["id"]: record for record in map(json.loads, filter(None, lines))}
 
     def grid(self, role: Role, most: int | None = None) -> Shelf:
         """The grid of a role."""

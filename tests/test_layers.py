@@ -44,7 +44,7 @@ LAYERS = [
     ["geneval.extractors", "geneval.probes", "geneval.language_models"],
     ["geneval.engine", "geneval.result"],
     ["geneval.suite_file", "geneval.suite", "geneval.plan", "geneval.suites"],
-    ["geneval.difference", "geneval.compare", "geneval.gate", "geneval.verdict"],
+    ["geneval.difference", "geneval.flips", "geneval.compare", "geneval.gate", "geneval.verdict"],
     [
         "geneval.equip",
         "geneval.floor",
@@ -135,7 +135,7 @@ def test_metrics_are_pure(name: str) -> None:
 @pytest.mark.parametrize("name", sorted(n for n in MODULES if n.startswith("geneval.reports")))
 def test_reports_read_documents_only(name: str) -> None:
     """A report is made of result, compare and verdict documents and files of a run directory."""
-    allowed = ("value", "errors", "ledger", "result", "compare", "verdict", "reports")
+    allowed = ("value", "errors", "ledger", "result", "compare", "flips", "verdict", "reports")
     for imported in imports(MODULES[name]) - {FACE}:
         assert imported.split(".")[1] in allowed, f"{name} imports {imported}"
 

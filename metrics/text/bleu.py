@@ -66,6 +66,11 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     return {"texts": Fields(ids, {"hypothesis": hypothesis, "references": references})}
 
 
+def sentence_bleu(counts: Floats, o: Any) -> Floats:
+    """BLEU [n] of the counts [n, …] of single sentences, of the orders each is long enough for."""
+    return corpus_bleu(counts, o, effective=True)
+
+
 def corpus_bleu(sums: Floats, o: Any, effective: bool = False) -> Floats:
     """BLEU [b] of summed counts [b, 2 + 2·max_ngram_order]: lengths c and r, matches, n-grams.
 
@@ -108,6 +113,7 @@ def corpus_bleu(sums: Floats, o: Any, effective: bool = False) -> Floats:
     needs=lambda o: {"texts": fields("generated", "hypothesis", "references", also=["lang"])},
     example=example,
     reduce={"bleu": corpus_bleu},
+    alone={"bleu": sentence_bleu},
 )
 def bleu(
     texts: Fields,
@@ -148,7 +154,7 @@ def bleu(
             texts.ids,
             statistics,
             lambda sums: corpus_bleu(sums, o),
-            corpus_bleu(statistics, o, effective=True),
+            sentence_bleu(statistics, o),
             range_=(0, 100),
             signed={
                 "tokenize": choice.signed,

@@ -18,7 +18,7 @@ _CODES = {
     **dict.fromkeys(("th", "tha", "lo", "lao", "my", "mya", "km", "khm"), "unspaced"),
 }
 _ENGLISH = ("en", "eng")
-_BORROWED = 0.01  # share of letters beyond a to z that English has in names and borrowed words
+_BORROWED = 0.01  # share of characters that letters beyond a to z are in English at most
 _KANA_SHARE = 0.05  # of the Han and kana letters, from which on a text is Japanese
 
 
@@ -40,9 +40,12 @@ def is_english(lang: str) -> bool:
 
 
 def has_plain_letters(texts: Iterable[str]) -> bool:
-    """Whether nearly all letters of some texts are a to z, as in English."""
-    whole = "".join(texts)
-    return len(_BEYOND.findall(whole)) <= _BORROWED * len(_LETTER.findall(whole))
+    """Whether texts are written in a to z but for a letter here and there, as English is."""
+    beyond = length = 0
+    for text in texts:
+        length += len(text)
+        beyond += 0 if text.isascii() else len(_BEYOND.findall(text))
+    return beyond <= _BORROWED * length
 
 
 def of_script(texts: Iterable[str]) -> str:

@@ -13,9 +13,9 @@ A hypothesis or a reference without words scores 0, even against another without
 Tokens (`tokenizer`) are runs of a–z and 0–9 as in the package rouge-score (`rouge`), to which any
 other letter is a gap, or words of any script (`unicode`: geneval.text.words, characters where no
 space parts words); both are the same on ASCII text. Unless set, `rouge` reads the records whose
-`lang` is English, or, where records have no `lang`, all of them if at most 1 % of the references'
-letters are beyond a–z; `unicode` reads the others, and those whose reference `rouge` would leave
-without any word. With `tokenizer: rouge` such a reference makes the value a problem. `use_stemmer`
+`lang` is English, or, where records have no `lang`, all of them if letters beyond a–z are at most
+1 % of the references' characters; `unicode` reads the others, and those whose reference would lose
+all its words. With `tokenizer: rouge` such a reference makes the value a problem. `use_stemmer`
 compares English words by their Porter stems.
 
 The value is the plain mean over records, never the median of resamples; the interval is of the

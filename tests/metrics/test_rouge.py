@@ -123,9 +123,11 @@ def test_means_over_records() -> None:
 
 @pytest.mark.parametrize("stemmed", [False, True])
 @settings(deadline=None, max_examples=60)
-@given(made=st.lists(MADE, min_size=3, max_size=3), wanted=st.lists(WANTED, min_size=4, max_size=4))
-def test_every_type_equals_rouge_score(stemmed: bool, made: list[str], wanted: list[str]) -> None:
-    """Every score of every record and its mean precision and recall, with one and two references."""
+@given(made=st.tuples(MADE, MADE, MADE), wanted=st.tuples(WANTED, WANTED, WANTED, WANTED))
+def test_every_type_equals_rouge_score(
+    stemmed: bool, made: tuple[str, ...], wanted: tuple[str, ...]
+) -> None:
+    """Every score and the mean precision and recall, with one and with two references."""
     lists = [[wanted[0]], [wanted[1]], [wanted[2], wanted[3]]]
     found = measured(texts(made, lists), types=ALL, tokenizer="rouge", use_stemmer=stemmed)
     scorer = RougeScorer(ALL, use_stemmer=stemmed)

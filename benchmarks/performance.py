@@ -184,9 +184,9 @@ def _metrics(rows: list[Mapping[str, Any]]) -> Iterator[str]:
 def _texts(rows: list[Mapping[str, Any]]) -> Iterator[str]:
     yield "## Metrics of texts"
     yield ""
-    yield "`python benchmarks/texts.py`: the same texts, each call in a process of its own, time of"
-    yield "the processor on one thread. Slow peers get fewer segments, so times are per segment. Ours also"
-    yield "gives intervals, per-sample evidence and, of ROUGE, precision and recall."
+    yield "`python benchmarks/texts.py`: the same texts, each call in a process of its own, seconds"
+    yield "of the processor on one thread. Slow peers get fewer segments, so times are per segment."
+    yield "Ours also gives intervals, per-sample evidence and, of ROUGE, precision and recall."
     yield ""
     yield texts.table(rows)
     yield ""

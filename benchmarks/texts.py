@@ -7,9 +7,9 @@
 Every figure is the median of several processes, in each round one of ours after one of the peer's,
 so that a machine whose speed drifts slows both. A process makes the texts, imports its tool, calls
 it on a few of them and then takes the processor's time of the call, on one thread, and the
-process's peak of resident memory, imports and texts included. Whole corpora are done once. Slow peers get fewer segments: what
-counts is the time per segment. Ours also gives intervals, evidence and, of ROUGE, precision and
-recall.
+process's peak of resident memory, imports and texts included. Slow peers get fewer segments: what
+counts is the time per segment. Work on whole corpora is done once. Ours also gives intervals,
+evidence and, of ROUGE, precision and recall.
 """
 
 from __future__ import annotations

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import nltk
@@ -19,7 +21,13 @@ from geneval.errors import UsageError
 from geneval.metric import find_metric
 from geneval.metrics.text.rouge import chosen_tokenizers
 from geneval.resample import Context
-from geneval.text.rouge_scores import common_places, places_of, shared_summary
+from geneval.text.rouge_scores import (
+    RougeType,
+    common_places,
+    places_of,
+    rouge_of,
+    shared_summary,
+)
 from geneval.value import Estimate, Role
 
 ALL = [*(f"rouge{n}" for n in range(1, 10)), "rougeL", "rougeLsum"]
@@ -116,6 +124,39 @@ def test_means_over_records() -> None:
     columns = found.tables[0].columns
     assert columns["precision"] == pytest.approx([1])
     assert columns["recall"] == pytest.approx([5 / 9])
+
+
+# Token numbers of lines 0 to 3 of target_multi.0.txt and prediction_multi.0.txt, random letters of
+# rouge-score's testdata/pyrouge_files: as they are, and stemmed by NLTK. Lines 0 and 1 are those of
+# its target.txt and prediction.txt.
+NUMBERS = json.loads((Path(__file__).parents[1] / "data" / "rouge_155.json").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("form", "kind", "lines", "expected"),
+    [
+        ("plain", "rouge1", [0], (0.68750, 0.40741, 0.51163)),
+        ("plain", "rouge1", [1], (0.65385, 0.40476, 0.50000)),
+        ("stemmed", "rouge1", [0], (0.68750, 0.40741, 0.51163)),
+        ("stemmed", "rouge1", [1], (0.69231, 0.42857, 0.52941)),
+        ("plain", "rouge2", [0], (0.53333, 0.30769, 0.39024)),
+        ("plain", "rouge2", [1], (0.48000, 0.29268, 0.36364)),
+        ("stemmed", "rouge2", [0], (0.53333, 0.30769, 0.39024)),
+        ("stemmed", "rouge2", [1], (0.48000, 0.29268, 0.36364)),
+        ("plain", "rougeL", [0], (0.68750, 0.40741, 0.51163)),
+        ("plain", "rougeL", [1], (0.65385, 0.40476, 0.50000)),
+        ("stemmed", "rougeLsum", [0, 1, 2, 3], (0.66667, 0.36538, 0.47205)),
+    ],
+)
+def test_values_of_the_original_rouge(
+    form: str, kind: RougeType, lines: list[int], expected: tuple[float, ...]
+) -> None:
+    """ROUGE-1.5.5 in Perl, by test…AgainstRouge155 of rouge_scorer_test.py, to its 5 places."""
+    made, wanted = (
+        [NUMBERS[form][side][line] for line in lines] for side in ("prediction", "target")
+    )
+    (found,) = rouge_of([kind], made, wanted)
+    assert (found.precision, found.recall, found.f1) == pytest.approx(expected, abs=5e-6)
 
 
 # ------------------------------------------------------------- rouge-score on random text

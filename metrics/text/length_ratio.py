@@ -1,6 +1,7 @@
 """Length ratio: the words of the hypotheses over those of what they are measured against.
 
-    length_ratio = Σ words of the hypotheses / Σ words of the others,   words = their mean count
+    length_ratio = Σ words of the hypotheses / Σ words of the others
+    words = Σ words of the hypotheses / records   (not beside a second ratio, that to the source)
 
 Input: hypotheses by record, and by `against` their `references` (of several the one closest in
 length, the shorter on a tie, as in BLEU) or their `source`, which gives the compression of
@@ -33,6 +34,8 @@ from geneval.text.words import SPLIT, Words
 from geneval.value import Estimate, OutputSpec
 
 Against = Literal["references", "source"]
+RATIO = OutputSpec("length_ratio", "target", range=(0, None))
+WORDS = OutputSpec("words", "target", unit="words", range=(0, None))
 
 
 def ratio(sums: Floats, o: Any = None) -> Floats:
@@ -47,10 +50,7 @@ def ratio(sums: Floats, o: Any = None) -> Floats:
     version=1,
     min_n=2,
     n_match="any",
-    outputs=[
-        OutputSpec("length_ratio", "target", range=(0, None)),
-        OutputSpec("words", "target", unit="words", range=(0, None)),
-    ],
+    outputs=lambda o: [RATIO, WORDS] if o.against == "references" else [RATIO],
     needs=lambda o: {"texts": fields("generated", "hypothesis", o.against)},
     example=example,
     reduce={"length_ratio": ratio},
@@ -72,27 +72,20 @@ def length_ratio(
     if not any(closest):
         raise Undefined(f"the {against} have no words to measure against")
     signed = {"nrefs": reference_count(others)} if against == "references" else {}
-    each = counts[:, 0] / np.maximum(counts[:, 1], 1)
-    return [
-        corpus_estimate(
-            context,
-            "length_ratio",
-            texts.ids,
-            counts,
-            ratio,
-            each,
-            range_=(0, None),
-            worst_first=-1,
-            signed=signed,
-            finding=f"{counts[:, 0].sum():,.0f} words to {counts[:, 1].sum():,.0f}",
-        ),
-        mean_of(
-            context,
-            "words",
-            counts[:, 0],
-            texts.ids,
-            (0, None),
-            worst_first=-1,
-            title="Longest",
-        ),
-    ]
+    found = corpus_estimate(
+        context,
+        "length_ratio",
+        texts.ids,
+        counts,
+        ratio,
+        counts[:, 0] / np.maximum(counts[:, 1], 1),
+        range_=(0, None),
+        worst_first=-1,
+        signed=signed,
+        finding=f"{counts[:, 0].sum():,.0f} words to {counts[:, 1].sum():,.0f}",
+    )
+    if against == "source":
+        return [found]
+    made, title = counts[:, 0], "Longest"
+    words = mean_of(context, "words", made, texts.ids, (0, None), worst_first=-1, title=title)
+    return [found, words]

@@ -16,7 +16,7 @@ space parts words); both are the same on ASCII text. Unless set, `rouge` reads t
 `lang` is English, or, where records have no `lang`, all of them if letters beyond a–z are at most
 1 % of the references' characters; `unicode` reads the others, and those whose reference would lose
 all its words. With `tokenizer: rouge` such a reference makes the value a problem. `use_stemmer`
-compares English words by their Porter stems.
+compares words of a–z and 0–9, from four characters on, by their Porter stems, which suit English.
 
 The value is the plain mean over records, never the median of resamples; the interval is of the
 mean of the population, by the central limit theorem. No stop words, no truncation, F1 only.

@@ -15,12 +15,13 @@ from geneval.value import Estimate, Role
 
 
 def measured(hypotheses: Sequence[str], other: Sequence[Any], **options: Any) -> list[Estimate]:
-    """The two estimates of records of these texts and references or sources."""
+    """The estimates of records of these texts and references or sources."""
     ids = tuple(map(str, range(len(hypotheses))))
     column = options.get("against", "references")
     spec = find_metric("length_ratio")
     texts = Fields(ids, {"hypothesis": hypotheses, column: other})
-    return spec.measure({"texts": texts}, Context(), spec.check_options(options))
+    checked = spec.check_options(options)
+    return spec.under(checked).measure({"texts": texts}, Context(), checked)
 
 
 def test_the_closest_reference_counts_and_the_shorter_on_a_tie() -> None:
@@ -45,7 +46,7 @@ def test_lengths_are_those_of_bleu() -> None:
 
 def test_compression_against_the_source() -> None:
     """Chinese counts characters: 2 of 8 and 2 of 4 words."""
-    ratio, _ = measured(
+    (ratio,) = measured(
         ["火车。", "two words"], ["火车早上七点出发", "four words of it"], against="source"
     )
     assert ratio.number == pytest.approx(4 / 12)

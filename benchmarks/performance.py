@@ -19,7 +19,9 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-PARTS = ("spine", "metrics", "scaling", "images")
+import texts
+
+PARTS = ("spine", "metrics", "scaling", "images", "texts")
 HERE = Path(__file__).parent
 PEERS = ("torch-fidelity", "prdc", "vendi-score", "torchmetrics")
 
@@ -39,8 +41,15 @@ def gathered(kept: Path) -> dict[str, Any]:
 def document(found: Mapping[str, Any]) -> str:
     """The page."""
     images = found["images"]
-    parts = (_head(found), _images(images), _shift(images), _metrics(found["metrics"]))
-    return "\n".join([*(line for part in (*parts, _rest(found)) for line in part), ""])
+    parts = (
+        _head(found),
+        _images(images),
+        _shift(images),
+        _metrics(found["metrics"]),
+        _texts(found["texts"]),
+        _rest(found),
+    )
+    return "\n".join([*(line for part in parts for line in part), ""])
 
 
 def targets(found: Mapping[str, Any]) -> Iterator[tuple[str, str, float, str, bool]]:
@@ -69,6 +78,17 @@ def targets(found: Mapping[str, Any]) -> Iterator[tuple[str, str, float, str, bo
     ratio, share = total["peer_s"] / total["ours_s"], total["ours_mib"] / total["peer_mib"]
     yield faster("metrics alone, 10,000 x 2,048 a side", "the peers' functions", ratio, 4)
     yield at_most("peak memory of the same", "the peers' largest", share, 0.25, " of it")
+    for row in found["texts"]:
+        work, aim = row["work"], texts.WORK[row["work"]]
+        if aim.times_faster:
+            yield faster(work, row["peer"], row["peer_us"] / row["ours_us"], aim.times_faster)
+        if aim.most_seconds:
+            seconds = row["ours_us"] * row["segments"] / 1e6
+            yield at_most(work, "", seconds, aim.most_seconds, " s")
+        if aim.most_gib:
+            yield at_most(
+                f"peak memory of {work}", "", row["ours_mib"] / 1024, aim.most_gib, " GiB"
+            )
     spine = found["spine"]
     again, helped = spine["again"], spine["help"]
     yield at_most("the same run again (20,000 digits a side)", "", again, 3, " s")
@@ -158,6 +178,17 @@ def _metrics(rows: list[Mapping[str, Any]]) -> Iterator[str]:
             f"| {row['peer_s'] / row['ours_s']:.1f} | {row['ours_mib']:,.0f} "
             f"| {row['peer_mib']:,.0f} |"
         )
+    yield ""
+
+
+def _texts(rows: list[Mapping[str, Any]]) -> Iterator[str]:
+    yield "## Metrics of texts"
+    yield ""
+    yield "`python benchmarks/texts.py`: the same texts, each call in a process of its own, seconds"
+    yield "of the processor on one thread. Slow peers get fewer segments, so times are per segment."
+    yield "Ours also gives intervals, per-sample evidence and, of ROUGE, precision and recall."
+    yield ""
+    yield texts.table(rows)
     yield ""
 
 

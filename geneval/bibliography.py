@@ -39,6 +39,12 @@ PAPERS: Mapping[str, Paper] = {
         "Very Deep Convolutional Networks for Large-Scale Image Recognition",
         2014,
     ),
+    "arXiv:1411.5726": Paper(
+        "vedantam2015cider",
+        "Vedantam, Ramakrishna and Zitnick, C. Lawrence and Parikh, Devi",
+        "CIDEr: Consensus-based Image Description Evaluation",
+        2015,
+    ),
     "arXiv:1512.00567": Paper(
         "szegedy2015inception",
         "Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jonathon and "

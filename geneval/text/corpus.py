@@ -17,6 +17,7 @@ from geneval.resample import Context, bootstrap_sums
 from geneval.signature import Scalar
 from geneval.value import Estimate, Evidence, Ids, Role
 
+_AT_A_TIME = 1024  # segments, since sacrebleu holds the n-grams of all references it is given
 NO_LOG = -9999999999.0  # what stands for the logarithm of 0, as in sacrebleu
 
 
@@ -48,8 +49,11 @@ def segment_statistics(
     `references` is a list per segment; sacrebleu takes a list per reference, which is why it is
     turned here and nowhere else.
     """
-    turned = list(zip(*references, strict=True))
-    counted = scorer._extract_corpus_statistics(list(hypotheses), turned)
+    counted = []
+    for start in range(0, len(hypotheses), _AT_A_TIME):
+        part = slice(start, start + _AT_A_TIME)
+        turned = list(zip(*references[part], strict=True))
+        counted += scorer._extract_corpus_statistics(list(hypotheses[part]), turned)
     return np.array(counted, dtype=np.float64)
 
 

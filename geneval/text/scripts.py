@@ -10,12 +10,15 @@ _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9d]")
 _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
 _LETTER = re.compile(r"[^\W\d_]")
+_BEYOND = re.compile(r"[^\W\d_\x00-\x7f]")  # letters other than a to z
 _CODES = {
     **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue"), "zh"),
     **dict.fromkeys(("ja", "jpn"), "ja"),
     **dict.fromkeys(("ko", "kor"), "ko"),
     **dict.fromkeys(("th", "tha", "lo", "lao", "my", "mya", "km", "khm"), "unspaced"),
 }
+_ENGLISH = ("en", "eng")
+_BORROWED = 0.01  # share of characters that letters beyond a to z are in English at most
 _KANA_SHARE = 0.05  # of the Han and kana letters, from which on a text is Japanese
 
 
@@ -24,7 +27,25 @@ def of_code(lang: str) -> str:
 
     Codes may be of two or three letters and have more behind them: `zh-TW`, `zho_Hans`.
     """
-    return _CODES.get(re.split("[-_]", lang.strip().lower())[0], "other")
+    return _CODES.get(_language(lang), "other")
+
+
+def _language(lang: str) -> str:
+    return re.split("[-_]", lang.strip().lower())[0]
+
+
+def is_english(lang: str) -> bool:
+    """Whether a language code is one of English."""
+    return _language(lang) in _ENGLISH
+
+
+def has_plain_letters(texts: Iterable[str]) -> bool:
+    """Whether texts are written in a to z but for a letter here and there, as English is."""
+    beyond = length = 0
+    for text in texts:
+        length += len(text)
+        beyond += 0 if text.isascii() else len(_BEYOND.findall(text))
+    return beyond <= _BORROWED * length
 
 
 def of_script(texts: Iterable[str]) -> str:

@@ -25,6 +25,7 @@ from geneval.resample import (
     bootstrap_sums,
     paired_bootstrap,
 )
+from geneval.text import corpus
 from geneval.text.corpus import segment_statistics
 from geneval.value import Estimate, Role
 
@@ -326,6 +327,17 @@ def test_corpus_and_segments_equal_sacrebleu(
     for made, wanted, score in zip(hypotheses, lists, each, strict=True):
         alone = scorer.sentence_score(made, [one for one in wanted if one is not None])
         assert score == pytest.approx(alone.score, abs=1e-9)
+
+
+def test_segments_are_counted_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Parts of any size have the counts and the signature of the whole."""
+    given = random_texts(np.random.default_rng(3), 20, 2)
+    whole = measured("bleu", given)
+    monkeypatch.setattr(corpus, "_AT_A_TIME", 7)
+    parts = measured("bleu", given)
+    rows = [one.evidence[Role.GENERATED].rows for one in (whole, parts)]
+    assert np.array_equal(*rows)
+    assert whole.signed == parts.signed
 
 
 # ------------------------------------------------- sacrebleu's test_significance.py (2.6.0)

@@ -39,7 +39,7 @@ LAYERS = [
         "geneval.strict_yaml",
     ],
     ["geneval.metric", "geneval.text", "geneval.metrics"],
-    ["geneval.samples", "geneval.perturb", "geneval.checkpoint"],
+    ["geneval.samples", "geneval.imports", "geneval.perturb", "geneval.checkpoint"],
     ["geneval.extractors", "geneval.probes"],
     ["geneval.engine", "geneval.result"],
     ["geneval.suite_file", "geneval.suite", "geneval.plan", "geneval.suites"],

@@ -11,6 +11,7 @@ from geneval.cli import (
     compare,
     demo,
     doctor,
+    import_,
     listing,
     reference,
     report,
@@ -55,6 +56,7 @@ app.command("demo")(demo.command)
 app.command("verify")(verify.command)
 app.add_typer(reference.app, name="reference")
 app.add_typer(weights.app, name="weights")
+app.add_typer(import_.app, name="import")
 
 
 @app.callback(invoke_without_command=True)

@@ -13,6 +13,7 @@ from geneval.cli import (
     doctor,
     import_,
     listing,
+    preferences,
     reference,
     report,
     run,
@@ -47,6 +48,7 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("compare")(compare.command)
+app.command("preferences")(preferences.command)
 app.command("report")(report.command)
 app.command("cite")(cite.command)
 app.command("list")(listing.command)

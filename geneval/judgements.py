@@ -27,7 +27,7 @@ Indices = NDArray[np.int64]
 INITIAL, BASE, SCALE = 1000.0, 10.0, 400.0  # of Elo ratings
 _NEEDED = ("a", "b", "winner")
 _TIES = ("tie", "tie (bothbad)")  # the second is that of Chatbot Arena
-_TOLERANCE, _LIMIT = 1e-10, 100_000  # of the iteration for strengths
+_TOLERANCE, _LIMIT = 1e-10, 10_000  # of the iteration for strengths
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +57,7 @@ class Judgements:
         each = np.ones(len(self.a)) if weights is None else weights
         forth = np.bincount(self.a * s + self.b, weights=each * self.won, minlength=s * s)
         back = np.bincount(self.b * s + self.a, weights=each * (1 - self.won), minlength=s * s)
-        return (forth + back).reshape(s, s)
+        return np.asarray(forth + back, dtype=np.float64).reshape(s, s)
 
 
 @dataclass(frozen=True, eq=False)
@@ -191,9 +191,9 @@ def bradley_terry(wins: Floats, systems: Sequence[str]) -> Floats:
         limit=_LIMIT,
     )
     if result.iterations >= _LIMIT:
-        raise Undefined("the strengths did not settle; compare the systems that win most more")
-    strengths = np.log(np.asarray(result.scores.reindex(range(len(systems))), dtype=np.float64))
-    return strengths - strengths.mean()
+        raise Undefined("the strengths did not settle: too few comparisons connect the systems")
+    scores = np.asarray(result.scores.reindex(range(len(systems))), dtype=np.float64)
+    return np.asarray(np.log(scores) - np.log(scores).mean())
 
 
 def _require_connected(wins: Floats, systems: Sequence[str]) -> None:
@@ -201,13 +201,13 @@ def _require_connected(wins: Floats, systems: Sequence[str]) -> None:
     from scipy.sparse.csgraph import connected_components
 
     beats = wins > 0
-    if connected_components(beats, connection="strong", return_labels=False) == 1:
-        return
-    apart, label = connected_components(beats, directed=False)
-    if apart > 1:
-        groups = [_names(systems, label == number) for number in range(apart)]
-        raise Undefined(f"no comparison connects {' with '.join(groups)}")
     count, label = connected_components(beats, connection="strong")
+    if count == 1:
+        return
+    apart, part = connected_components(beats, directed=False)
+    if apart > 1:
+        groups = [_names(systems, part == number) for number in range(apart)]
+        raise Undefined(f"no comparison connects {' with '.join(groups)}")
     first = next(n for n in range(count) if not beats[label != n][:, label == n].any())
     raise Undefined(
         f"{_names(systems, label == first)} never lost or tied against "
@@ -223,17 +223,18 @@ def ratings(found: Judgements) -> Ratings:
     """What several raters said of the same items and systems; raises `Undefined`."""
     if found.raters is None or found.items is None:
         raise Undefined("agreement needs the columns item and rater")
-    lower = found.a < found.b
-    pairs = zip(np.minimum(found.a, found.b), np.maximum(found.a, found.b), strict=True)
-    keys = list(zip(found.units, *zip(*pairs, strict=True), strict=True))
-    said = list(zip(keys, found.raters, strict=True))
-    if len(set(said)) < len(said):
+    low, high = np.minimum(found.a, found.b), np.maximum(found.a, found.b)
+    keys = list(zip(found.units.tolist(), low.tolist(), high.tolist(), strict=True))
+    if len(set(zip(keys, found.raters, strict=True))) < len(keys):
         raise Undefined("a rater judged the same systems twice on one item; keep one judgement")
     number = {key: i for i, key in enumerate(dict.fromkeys(keys))}
-    values = np.where(lower, 1 - found.won, found.won) * 2
-    counts = np.zeros((len(number), 3), dtype=np.int64)
-    np.add.at(counts, ([number[key] for key in keys], values.astype(np.int64)), 1)
-    return Ratings(counts, np.array([unit for unit, *_ in number], dtype=np.int64))
+    rows = np.array([number[key] for key in keys])
+    values = 2 * np.where(found.a < found.b, 1 - found.won, found.won)
+    counts = np.bincount(3 * rows + values.astype(np.int64), minlength=3 * len(number))
+    return Ratings(
+        counts.reshape(-1, 3).astype(np.int64),
+        np.array([unit for unit, _, _ in number], dtype=np.int64),
+    )
 
 
 def alpha(counts: Indices) -> float:

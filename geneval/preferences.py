@@ -2,7 +2,8 @@
 
 `rank` makes of records (see `geneval.judgements`), or of their file,
 
-- the win rate of each system, a tie counting half, with Wilson's (1927) interval;
+- the win rate of each system, a tie counting half, with Wilson's (1927) interval, which takes the
+  records as independent and is too narrow where items have several;
 - Elo ratings. They depend on the order, which is that of the records; initial 1000, base 10, scale
   400, and K as given: 4 unless told, slow, as for systems that do not change;
 - Bradley–Terry strengths (Bradley and Terry 1952): natural log-odds θ with mean 0, so that
@@ -135,7 +136,7 @@ def rank(
     else:
         order = np.argsort(-strengths, kind="stable")
         told = [said.of(*one) for one in zip(strengths, draws.strengths.T, strict=True)]
-        differences = _differences(found.systems, strengths, draws.strengths, order, said)
+        differences = _differences(found.systems, strengths, draws.strengths, order.tolist(), said)
     elos = [said.of(*one) for one in zip(ratings_elo, draws.elo.T, strict=True)]
     return Ranking(
         tuple(_standing(found, i, elos[i], told[i], differences, level) for i in order),

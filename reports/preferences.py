@@ -70,7 +70,9 @@ def sentences(ranking: Ranking) -> Iterator[str]:
         f"scale {how['elo_scale']:g}, base {how['elo_base']:g}"
     )
     yield "strengths: Bradley–Terry log-odds with mean 0, a tie half a win for each"
-    yield "rank: 1 + the systems whose strength is higher by an interval that excludes 0"
+    yield "rank: one more than the systems that are stronger by an interval that excludes 0"
+    if "items" in how and how["items"] < how["records"]:
+        yield "win rates: intervals take records as independent, though items have several"
 
 
 def _why(part: Measured) -> str:

@@ -29,6 +29,7 @@ from geneval.imports.records import (
     TAKEN,
     Draft,
     Imported,
+    drafted,
     imported,
     number,
     require_files,
@@ -65,7 +66,7 @@ def read_inspect(paths: Sequence[Path], epochs_apart: bool = False) -> Imported:
         for place, sample in samples:
             read += 1
             if sample.get("error") is None:
-                drafts.append(_draft(place, sample))
+                drafts.append(drafted(_draft, place, sample))
     failed = read - len(drafts)
     if failed:
         notes.append(f"left out, as they ended in an error: {failed:,} of {read:,} samples")
@@ -140,6 +141,7 @@ def _draft(place: str, sample: dict[str, Any]) -> Draft:
     choices = (sample["output"] or {}).get("choices") or []
     texts = [_text(choice["message"], attached) for choice in choices]
     asked, target = sample["input"], sample["target"]
+    targets = [str(one) for one in (target if isinstance(target, list) else [target or ""])]
     prompt = asked if isinstance(asked, str) else _last(asked, "user", attached)
     turns = [
         {"role": str(message["role"]), "content": _text(message, attached)}
@@ -152,7 +154,7 @@ def _draft(place: str, sample: dict[str, Any]) -> Draft:
         "id": str(sample["id"]),
         "epoch": sample["epoch"],
         "samples": texts or [(sample["output"] or {}).get("completion") or ""],
-        "references": [str(one) for one in (target if isinstance(target, list) else [target])],
+        "references": targets if any(targets) else None,
         "prompt": prompt if prompt is None else _resolved(prompt, attached),
         "turns": turns or None,
     }

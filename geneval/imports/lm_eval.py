@@ -20,11 +20,12 @@ import ast
 import json
 import re
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from geneval.errors import SampleError, UsageError, unknown
-from geneval.imports.records import Draft, Imported, imported, number, require_files
+from geneval.imports.records import Draft, Imported, drafted, imported, number, require_files
 from geneval.samples.metadata import json_object
 from geneval.samples.pairs import read_lines
 
@@ -55,7 +56,7 @@ def read_lm_eval(paths: Sequence[Path], filter_: str | None = None) -> Imported:
         task = _task_of(path)
         for place, record in _records(path):
             read += 1
-            drafts.append(_draft(task, place, record))
+            drafts.append(drafted(partial(_draft, task), place, record))
     filters = {draft.parts["filter"] for draft in drafts}
     if filter_ is not None and filter_ not in filters:
         raise UsageError(unknown("filter", filter_, filters))

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from geneval.errors import SampleError, UsageError
 from geneval.ledger import atomic_write
+from geneval.samples.metadata import is_text
 from geneval.samples.sampleset import TEXT, WRITTEN
 
 # Names that a record gives to something else, or that no column may have.
@@ -70,10 +71,17 @@ def imported(drafts: Sequence[Draft], read: int, notes: Iterable[str] = ()) -> I
 
 
 def write_records(found: Imported, out: Path) -> None:
-    """The records as JSON lines; raises `UsageError` for a file that is not named so."""
+    """The records as JSON lines.
+
+    Raises `UsageError` for a file that is not named so, `SampleError` for half a character, which
+    JSON can hold and UTF-8 cannot.
+    """
     if out.suffix != ".jsonl":
         raise UsageError(f"--out {out}: records are written as .jsonl")
-    lines = (json.dumps(one, ensure_ascii=False, allow_nan=False) for one in found.records)
+    lines = [json.dumps(one, ensure_ascii=False, allow_nan=False) for one in found.records]
+    for record, line in zip(found.records, lines, strict=True):
+        if not is_text(line):
+            raise SampleError(f"{record['id']} is no text that can be written")
     atomic_write(out, "".join(f"{line}\n" for line in lines).encode())
 
 
@@ -82,6 +90,15 @@ def require_files(paths: Sequence[Path]) -> None:
     for path in paths:
         if not path.is_file():
             raise UsageError(f"{path} {'is no file' if path.exists() else 'does not exist'}")
+
+
+def drafted(make: Callable[[str, dict[str, Any]], Draft], place: str, record: Any) -> Draft:
+    """The draft of one record; parts that are of another type or absent are a `SampleError`."""
+    try:
+        return make(place, record)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        told = f"no {error}" if isinstance(error, KeyError) else error
+        raise SampleError(f"{place} has not the shape of a sample: {told}") from error
 
 
 def number(value: Any) -> float | None:

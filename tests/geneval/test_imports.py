@@ -20,6 +20,7 @@ from geneval.errors import GenevalError, SampleError, UsageError
 from geneval.imports.inspect_ai import read_inspect
 from geneval.imports.lm_eval import read_lm_eval
 from geneval.imports.records import write_records
+from geneval.samples.texts import open_texts
 
 Record = dict[str, Any]
 
@@ -443,3 +444,42 @@ def test_where_records_are_written(tmp_path: Path) -> None:
     assert "四" in written
     with pytest.raises(UsageError, match=r"records are written as \.jsonl"):
         write_records(found, tmp_path / "out.json")
+
+
+def test_half_a_character_is_named(tmp_path: Path) -> None:
+    """JSON can hold half a surrogate pair, a file of UTF-8 cannot."""
+    path = lm_eval_file(tmp_path, [generated(0, "\ud83d", "4", exact_match=1.0)])
+    with pytest.raises(SampleError, match="gsm8k/0 is no text that can be written"):
+        write_records(read_lm_eval([path]), tmp_path / "out.jsonl")
+
+
+WRONG: tuple[Any, ...] = (None, 5, "x", [], [5], {}, {"x": 5}, [[]], [{"x": 5}])
+
+
+@pytest.mark.parametrize("part", sorted(sample(1, "x", "y")))
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+def test_parts_of_another_type(tmp_path: Path, part: str, wrong: Any) -> None:
+    """Whatever stands in a part of a log becomes a record that can be written, or one error."""
+    content = log([sample(1, "x", "y") | {part: wrong}])
+    try:
+        found = read_inspect([json_log(tmp_path / "log.json", content)])
+    except SampleError:
+        return
+    write_records(found, tmp_path / "out.jsonl")
+    assert open_texts(tmp_path / "out.jsonl", "samples").ids
+
+
+@pytest.mark.parametrize("part", sorted(chosen(0, [-1, -2], 0)))
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
+@pytest.mark.parametrize("base", [generated(0, "4", "4", acc=1.0), chosen(0, [-1, -2], 0)])
+def test_parts_of_another_type_in_lm_eval(
+    tmp_path: Path, part: str, wrong: Any, base: Record
+) -> None:
+    """The same of the other harness."""
+    path = lm_eval_file(tmp_path, [base | {part: wrong}])
+    try:
+        found = read_lm_eval([path])
+    except SampleError:
+        return
+    write_records(found, tmp_path / "out.jsonl")
+    assert open_texts(tmp_path / "out.jsonl", "samples").ids

@@ -71,7 +71,7 @@ def sentences(ranking: Ranking) -> Iterator[str]:
     )
     yield "strengths: Bradley–Terry log-odds with mean 0, a tie half a win for each"
     yield "rank: one more than the systems that are stronger by an interval that excludes 0"
-    if "items" in how and how["items"] < how["records"]:
+    if "items" in how and how["items"] != how["records"]:
         yield "win rates: intervals take records as independent, though items have several"
 
 

@@ -41,7 +41,10 @@ _MAPPED = {"id", "epoch", "input", "target", "messages", "output", "scores", "me
 _WORDS = {"C": 1, "P": 0.5, "I": 0, "N": 0}
 _TRUTHS = {"yes": 1, "true": 1, "no": 0, "false": 0}
 _ATTACHED = re.compile(r"attachment://([0-9a-f]+)")
-_ZSTD = "is compressed by Zstandard, which Python 3.11 cannot read: inspect log convert --to json"
+_ZSTD = (
+    "is compressed by Zstandard, which Python reads from 3.14 on; convert it: "
+    "inspect log convert --to json --output-dir FOLDER"
+)
 
 
 def read_inspect(paths: Sequence[Path], epochs_apart: bool = False) -> Imported:
@@ -138,8 +141,11 @@ def _task_of(header: Mapping[str, Any], path: Path) -> str:
 def _draft(place: str, sample: dict[str, Any]) -> Draft:
     """One epoch of a sample; `sample` and `epoch` are taken away when it becomes a record."""
     attached = sample.get("attachments") or {}
-    choices = (sample["output"] or {}).get("choices") or []
-    texts = [_text(choice["message"], attached) for choice in choices]
+    output = sample["output"] or {}
+    texts = [_text(choice["message"], attached) for choice in output.get("choices") or ()]
+    completion = output.get("completion")  # what Inspect itself takes as the text of the first
+    if isinstance(completion, str):
+        texts[:1] = [_resolved(completion, attached)]
     asked, target = sample["input"], sample["target"]
     targets = [str(one) for one in (target if isinstance(target, list) else [target or ""])]
     prompt = asked if isinstance(asked, str) else _last(asked, "user", attached)
@@ -153,7 +159,7 @@ def _draft(place: str, sample: dict[str, Any]) -> Draft:
         **plain,
         "id": str(sample["id"]),
         "epoch": sample["epoch"],
-        "samples": texts or [(sample["output"] or {}).get("completion") or ""],
+        "samples": texts or [""],
         "references": targets if any(targets) else None,
         "prompt": prompt if prompt is None else _resolved(prompt, attached),
         "turns": turns or None,

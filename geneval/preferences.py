@@ -32,6 +32,7 @@ from typing import Any
 
 import numpy as np
 
+from geneval.errors import UsageError
 from geneval.judgements import (
     BASE,
     INITIAL,
@@ -53,6 +54,7 @@ from geneval.value import Interval, Measured
 SCHEMA = 1
 K = 4.0
 RESAMPLES = 1000
+FEWEST = 100  # resamples, below which the ends of an interval are chance
 
 
 @dataclass(frozen=True)
@@ -114,12 +116,14 @@ def rank(
     """The ranking of systems by preferences: a path (jsonl, csv, parquet) or a list of records.
 
     `fields` says which column holds a field, such as `{"a": "model_a"}`. Raises `UsageError` for a
-    path or column that is not there and without `geneval[human]`, `SampleError` for records that
-    cannot be meant.
+    path or column that is not there, for an option out of range and without `geneval[human]`,
+    `SampleError` for records that cannot be meant.
 
     >>> rank([{"a": "x", "b": "y", "winner": w} for w in "aab"]).standings[0].system
     'x'
     """
+    if k <= 0 or resamples < FEWEST or not 0 < level < 1:
+        raise UsageError(f"k must be above 0, resamples {FEWEST} or more, level between 0 and 1")
     require_human()
     found = read_judgements(given, fields)
     context = Context(seed=seed, level=level)

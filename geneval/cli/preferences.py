@@ -15,8 +15,8 @@ def command(
     field: Annotated[
         list[str] | None, typer.Option(help="Which column holds a field: a=model_a.")
     ] = None,
-    k: Annotated[float, typer.Option(min=0.01, help="The K of Elo.")] = 4.0,
-    resamples: Annotated[int, typer.Option(min=100, help="For intervals.")] = 1000,
+    k: Annotated[float, typer.Option(help="The K of Elo.")] = 4.0,
+    resamples: Annotated[int, typer.Option(help="For intervals; 100 or more.")] = 1000,
     seed: Annotated[int, typer.Option(help="Of the resamples.")] = 0,
     out: Annotated[
         Path | None, typer.Option(help="Folder for preferences.json and preferences.md.")

@@ -341,6 +341,13 @@ def test_without_the_libraries(monkeypatch: pytest.MonkeyPatch) -> None:
         rank(votes("x", "y", "ab"))
 
 
+@pytest.mark.parametrize("option", [{"k": 0}, {"resamples": 99}, {"level": 1.0}], ids=str)
+def test_options_out_of_range(option: dict[str, Any]) -> None:
+    """One sentence says what they may be."""
+    with pytest.raises(UsageError, match="k must be above 0, resamples 100 or more, level between"):
+        rank(votes("x", "y", "ab"), **option)
+
+
 def test_strengths_that_are_undefined_raise() -> None:
     """The pure function raises what a metric does."""
     with pytest.raises(Undefined, match="x never lost or tied against y"):

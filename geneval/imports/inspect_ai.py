@@ -18,6 +18,7 @@ from __future__ import annotations
 
 import re
 import zipfile
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -81,7 +82,7 @@ def read_inspect(paths: Sequence[Path], epochs_apart: bool = False) -> Imported:
 def _log(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
     """The header of a log and its samples with their places."""
     if path.suffix == ".eval":
-        return _zipped(path, "header.json"), _zipped_samples(path)
+        return _zipped(path)
     if path.suffix != ".json":
         raise UsageError(f"{path}: logs of Inspect are .eval and .json")
     try:
@@ -96,26 +97,29 @@ def _log(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]
     return log, placed
 
 
-def _zipped(path: Path, member: str) -> dict[str, Any]:
-    """One member of an `.eval`."""
+def _zipped(path: Path) -> tuple[dict[str, Any], Iterator[tuple[str, dict[str, Any]]]]:
+    """The header and the samples of an `.eval`, which are read one by one."""
     try:
-        with zipfile.ZipFile(path) as archive:
-            text = archive.read(member).decode()
+        archive = zipfile.ZipFile(path)
+    except zipfile.BadZipFile as error:
+        raise SampleError(f"{path} is no log of Inspect: {error}") from None
+    names = sorted(name for name in archive.namelist() if name.startswith("samples/"))
+    placed = ((f"{path}/{name}", _member(archive, path, name)) for name in names)
+    header = _member(archive, path, "header.json")
+    return header, ((place, _sound(sample, place)) for place, sample in placed)
+
+
+def _member(archive: zipfile.ZipFile, path: Path, name: str) -> dict[str, Any]:
+    """The JSON object that a member of an `.eval` is."""
+    try:
+        text = archive.read(name).decode()
     except NotImplementedError:
         raise SampleError(f"{path} {_ZSTD} {path}") from None
     except KeyError:
-        raise SampleError(f"{path} has no {member}: the log was not finished") from None
-    except (zipfile.BadZipFile, UnicodeDecodeError) as error:
+        raise SampleError(f"{path} has no {name}: the log was not finished") from None
+    except (zipfile.BadZipFile, zlib.error, UnicodeDecodeError) as error:
         raise SampleError(f"{path} is no log of Inspect: {error}") from None
-    return _object(text, f"{path}/{member}")
-
-
-def _zipped_samples(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    with zipfile.ZipFile(path) as archive:
-        names = sorted(name for name in archive.namelist() if name.startswith("samples/"))
-    for name in names:
-        place = f"{path}/{name}"
-        yield place, _sound(_zipped(path, name), place)
+    return _object(text, f"{path}/{name}")
 
 
 def _object(text: str, place: str) -> dict[str, Any]:

@@ -40,6 +40,7 @@ def test_the_ranking_is_shown_and_written(command: Command, votes: Path) -> None
     assert lines[2].split()[:3] == ["y", "80", "0.225"]
     assert "80 records, 40 items, 2 raters; 95% intervals" in told.stdout
     assert "Elo in the order of the records: initial 1000, K 4, scale 400, base 10" in told.stdout
+    assert "win rates: intervals take records as independent, though items have" in told.stdout
     assert lines[-1] == "report: ranking/preferences.md"
     shown = json.loads(command("preferences", votes, *fields, *FEW, "--json").stdout)
     assert shown == json.loads(Path("ranking/preferences.json").read_bytes())

@@ -372,12 +372,20 @@ def zstandard(path: Path) -> Path:
     return path
 
 
+def unfinished(path: Path) -> Path:
+    """An `.eval` whose run was killed: it has a journal and no header yet."""
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("_journal/start.json", json.dumps(log([])))
+    return path
+
+
 Make = Callable[[Path], Path]
 INSPECT: list[tuple[Make, type[GenevalError], str]] = [
     (lambda p: p / "absent.eval", UsageError, "does not exist"),
     (lambda p: p, UsageError, "is no file"),
     (lambda p: json_log(p / "log.txt", log([])), UsageError, "logs of Inspect are .eval and .json"),
     (lambda p: zstandard(p / "z.eval"), SampleError, "inspect log convert --to json"),
+    (lambda p: unfinished(p / "u.eval"), SampleError, "no header.json: the log was not finished"),
     (lambda p: json_log(p / "x.eval", {}), SampleError, "no log of Inspect: File is not a zip"),
     (lambda p: json_log(p / "x.json", {"a": 1}), SampleError, "it has no list of samples"),
     (lambda p: json_log(p / "x.json", {"samples": []}), SampleError, "it names no task"),

@@ -40,11 +40,24 @@ LAYERS = [
         "geneval.strict_yaml",
     ],
     ["geneval.metric", "geneval.text", "geneval.metrics"],
-    ["geneval.samples", "geneval.perturb", "geneval.checkpoint"],
+    [
+        "geneval.samples",
+        "geneval.imports",
+        "geneval.judgements",
+        "geneval.perturb",
+        "geneval.checkpoint",
+    ],
     ["geneval.extractors", "geneval.probes", "geneval.language_models"],
     ["geneval.engine", "geneval.result"],
     ["geneval.suite_file", "geneval.suite", "geneval.plan", "geneval.suites"],
-    ["geneval.difference", "geneval.flips", "geneval.compare", "geneval.gate", "geneval.verdict"],
+    [
+        "geneval.difference",
+        "geneval.flips",
+        "geneval.compare",
+        "geneval.preferences",
+        "geneval.gate",
+        "geneval.verdict",
+    ],
     [
         "geneval.equip",
         "geneval.floor",
@@ -134,8 +147,9 @@ def test_metrics_are_pure(name: str) -> None:
 
 @pytest.mark.parametrize("name", sorted(n for n in MODULES if n.startswith("geneval.reports")))
 def test_reports_read_documents_only(name: str) -> None:
-    """A report is made of result, compare and verdict documents and files of a run directory."""
-    allowed = ("value", "errors", "ledger", "result", "compare", "flips", "verdict", "reports")
+    """A report is made of result, compare, preferences and verdict documents and of files."""
+    documents = ("result", "compare", "flips", "preferences", "verdict")
+    allowed = ("value", "errors", "ledger", "reports", *documents)
     for imported in imports(MODULES[name]) - {FACE}:
         assert imported.split(".")[1] in allowed, f"{name} imports {imported}"
 

@@ -11,7 +11,9 @@ from geneval.cli import (
     compare,
     demo,
     doctor,
+    import_,
     listing,
+    preferences,
     reference,
     report,
     run,
@@ -46,6 +48,7 @@ app = typer.Typer(
 app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("compare")(compare.command)
+app.command("preferences")(preferences.command)
 app.command("report")(report.command)
 app.command("cite")(cite.command)
 app.command("list")(listing.command)
@@ -55,6 +58,7 @@ app.command("demo")(demo.command)
 app.command("verify")(verify.command)
 app.add_typer(reference.app, name="reference")
 app.add_typer(weights.app, name="weights")
+app.add_typer(import_.app, name="import")
 
 
 @app.callback(invoke_without_command=True)

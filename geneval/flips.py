@@ -45,14 +45,13 @@ def flips(after: Result, before: Result, address: str) -> Flips | None:
     """The samples that moved at an address, or None where it has no scores that pair."""
     if not are_paired(after, before):
         return None
-    scored = [own_scores(result, result.by_address.get(address)) for result in (after, before)]
-    if scored[0] is None or scored[1] is None:
+    now, then = (own_scores(one, one.by_address.get(address)) for one in (after, before))
+    if now is None or then is None:
         return None
-    (ids, x), (other_ids, y) = scored
-    earlier = dict(zip(other_ids, y.tolist(), strict=True))
+    earlier = dict(zip(then[0], then[1].tolist(), strict=True))
     moved = [
         Flip(sample, earlier[sample], float(score))
-        for sample, score in zip(ids, x, strict=True)
+        for sample, score in zip(*now, strict=True)
         if sample in earlier
     ]
     if not moved:

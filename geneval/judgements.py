@@ -114,7 +114,7 @@ def _columns(path: Path) -> tuple[dict[str, list[Any]], Lines]:
         raise UsageError(f"{path} {'is no file' if path.exists() else 'does not exist'}")
     if path.suffix not in SUFFIXES:
         raise UsageError(f"{path}: preferences are read from {', '.join(SUFFIXES)}")
-    return read_columns(path, nested=True)
+    return read_columns(path, loose=True)
 
 
 def _judgements(

@@ -252,7 +252,9 @@ def make_plan(
 def _require_groups(suite: Suite, sets: Mapping[Role, SetFacts]) -> None:
     """Raise `UsageError` for a column to group everything by that the samples do not have."""
     facts = sets.get(Role.GENERATED)
-    for column in suite.groups if facts else ():
+    if facts is None:
+        return
+    for column in suite.groups:
         if column not in _groupable(facts):
             reason = unknown("column", column, _groupable(facts))
             raise UsageError(f"{suite.at('groups')}groups: {facts.name}: {reason}")

@@ -106,12 +106,12 @@ def correlation(output: str, x: Floats, y: Floats) -> float:
     """The coefficient of that name of scores [n] and [n]."""
     from scipy import stats
 
-    function = {
+    functions: Mapping[str, Any] = {
         "pearson": stats.pearsonr,
         "spearman": stats.spearmanr,
         "kendall": stats.kendalltau,
-    }[output]
-    return float(np.clip(function(x, y).statistic, -1.0, 1.0))
+    }
+    return float(np.clip(functions[output](x, y).statistic, -1.0, 1.0))
 
 
 def interval(output: str, number: float, n: int, level: float) -> dict[str, Any]:

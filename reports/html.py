@@ -17,6 +17,7 @@ from geneval import __version__
 from geneval.ledger import atomic_write
 from geneval.reports.comparedoc import ComparisonView
 from geneval.reports.rundoc import GLYPHS, RunView, run_view
+from geneval.value import shown
 
 REPORT = "report.html"
 MOST_BYTES = 50 * 2**20  # a page above this opens badly in any browser
@@ -72,6 +73,13 @@ def _asset(name: str) -> str:
     return (files("geneval.reports") / "assets" / name).read_text(encoding="utf-8")
 
 
+def _cell(cell: Any) -> Any:
+    """A cell of a table as it is read: 4 significant digits of what is no whole number."""
+    if cell is None:
+        return ""
+    return shown(cell) if isinstance(cell, float) and not cell.is_integer() else cell
+
+
 def _rows(columns: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
     return list(zip(*columns.values(), strict=True))
 
@@ -86,4 +94,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["rows"] = _rows
+    environment.filters["cell"] = _cell
     return environment

@@ -52,6 +52,7 @@ TEXT_LIBRARIES = (
     "sentencepiece",
     "regex",
     "nltk",
+    "scikit-learn",
 )
 
 

@@ -71,7 +71,7 @@ class HfEncoder(TextEncoder):
     @property
     def identity(self) -> Mapping[str, Scalar]:
         """The model's files, which states, how pooled, how weighed, and precision."""
-        counted = self._weights.digest if self._weights else "of the references"
+        counted = self._weights.digest[:16] if self._weights else "of the references"
         return {
             "ext": self.name,
             "weights": self._digest,

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from geneval.errors import CheckpointError, UsageError
 from geneval.extractors.runtime import Running
+from geneval.extractors.torchvision_schemas import declare_schemas
 from geneval.extractors.weights import is_offline
 from geneval.ledger import file_digest, walk
 from geneval.signature import Digest, digest
@@ -65,8 +66,9 @@ def folder_digest(folder: Path) -> Digest:
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """Load without progress bars and notes of what is of no use to the caller."""
+def loading() -> Iterator[None]:
+    """Import the libraries and load by them, without progress bars and notes on their workings."""
+    declare_schemas()  # transformers imports torchvision
     from transformers.utils import logging
 
     level, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
@@ -82,9 +84,9 @@ def quiet() -> Iterator[None]:
 
 def load_model(kind: str, extractor: str, folder: Path, running: Running) -> Any:
     """The model of a folder, whole, by a class of transformers such as `AutoModel`."""
-    import transformers
+    with loading():
+        import transformers
 
-    with quiet():
         try:
             model, told = getattr(transformers, kind).from_pretrained(
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True
@@ -99,9 +101,9 @@ def load_model(kind: str, extractor: str, folder: Path, running: Running) -> Any
 
 def load_tokenizer(extractor: str, folder: Path) -> Any:
     """The tokeniser of a folder."""
-    import transformers
+    with loading():
+        import transformers
 
-    with quiet():
         try:
             return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # as above
@@ -110,12 +112,13 @@ def load_tokenizer(extractor: str, folder: Path) -> Any:
 
 def load_config(extractor: str, folder: Path) -> Any:
     """The configuration of a folder's model."""
-    import transformers
+    with loading():
+        import transformers
 
-    try:
-        return transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
-    except Exception as error:  # as above
-        raise unreadable(extractor, folder, error) from error
+        try:
+            return transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
+        except Exception as error:  # as above
+            raise unreadable(extractor, folder, error) from error
 
 
 def unreadable(extractor: str, folder: Path, error: Exception) -> CheckpointError:

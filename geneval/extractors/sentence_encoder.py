@@ -18,8 +18,8 @@ from geneval.extractors.extractor import Builder, family
 from geneval.extractors.models import (
     folder_digest,
     load_dtype,
+    loading,
     model_folder,
-    quiet,
     require_package,
     short_name,
     unreadable,
@@ -79,9 +79,9 @@ class SentenceEncoder(TextEncoder):
     def loaded(self) -> Any:
         """The model on its device."""
         if self._net is None:
-            from sentence_transformers import SentenceTransformer
+            with loading():
+                from sentence_transformers import SentenceTransformer
 
-            with quiet():
                 try:
                     net = SentenceTransformer(
                         str(self.folder),

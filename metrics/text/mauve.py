@@ -145,6 +145,7 @@ def mauve(
 def _estimate(output: str, each: list[float], n: Mapping[Role, int], k: int) -> Estimate:
     sd = float(np.std(each, ddof=1))
     told = f"standard deviation {sd:.2g} over {len(each)} clusterings into {k}"
+    table = {"clustering": list(range(1, len(each) + 1)), output: each}
     few = f"; {min(n.values()):,} texts a side are few, the number is too favourable"
     return Estimate(
         output=output,
@@ -152,7 +153,7 @@ def _estimate(output: str, each: list[float], n: Mapping[Role, int], k: int) -> 
         n=dict(n),
         no_interval="the spread over clusterings tells nothing of other texts",
         finding=told + (few if min(n.values()) < FEW else ""),
-        tables=(DetailTable("Clusterings", {"seed": range(len(each)), output: each}),),
+        tables=(DetailTable("Clusterings", table),),
     )
 
 

@@ -21,7 +21,7 @@ from typing import Annotated
 import numpy as np
 
 from geneval.extractors.extractor import extractor
-from geneval.extractors.texts import Rows, TextEncoder
+from geneval.extractors.texts import Rows, TextEncoder, unit
 from geneval.options import AtLeast
 from geneval.signature import Scalar
 
@@ -52,7 +52,7 @@ class CharNgrams(TextEncoder):
             for gram, count in Counter(grams(text)).items():
                 place, sign = placed(gram)
                 row[place % self.width] += sign * count
-        return (rows / np.linalg.norm(rows, axis=1, keepdims=True)).astype(np.float32)
+        return unit(rows).astype(np.float32)
 
 
 def grams(text: str) -> Iterator[str]:

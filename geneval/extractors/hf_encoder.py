@@ -156,7 +156,11 @@ class HfEncoder(TextEncoder):
         ]
 
     def _matchable(self, texts: Sequence[str]) -> list[list[int]]:
-        """Token ids without blanks around; words of byte-level tokenisers begin with a space."""
+        """Token ids without blanks around.
+
+        Words of byte-level tokenisers begin with a space, the first one too: so were the scores and
+        baselines made that are published, though with transformers 5 bert_score leaves it out.
+        """
         lead = " " if _is_byte_level(self.tokenizer) else ""
         return self._tokenised([lead + text.strip() if text.strip() else "" for text in texts])
 

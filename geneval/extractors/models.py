@@ -8,6 +8,7 @@ bring code of their own, are refused. Identity is the digest of the files that m
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 from collections.abc import Iterator, Sequence
@@ -69,8 +70,7 @@ def folder_digest(folder: Path) -> Digest:
 def loading() -> Iterator[None]:
     """Import the libraries and load by them, without progress bars and notes on their workings."""
     declare_schemas()  # transformers imports torchvision
-    from transformers.utils import logging
-
+    logging: Any = importlib.import_module("transformers.utils.logging")
     level, has_bar = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity_error()
     logging.disable_progress_bar()

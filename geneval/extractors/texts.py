@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -86,7 +87,7 @@ class TextEncoder(ABC):
         return best.clip(-1, 1)
 
 
-def unit(x: Rows) -> NDArray[np.float64]:
+def unit(x: NDArray[Any]) -> NDArray[np.float64]:
     """Rows divided by their lengths, in float64."""
     rows = x.astype(np.float64)
     found: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)

@@ -35,7 +35,7 @@ from geneval.items import Floats
 from geneval.metric import Undefined, features, metric
 from geneval.options import AtLeast
 from geneval.resample import Context
-from geneval.value import DetailTable, Estimate, OutputSpec, Role
+from geneval.value import Cell, DetailTable, Estimate, OutputSpec, Role
 
 SCALING = 5.0  # c
 MIXTURES = np.linspace(1e-6, 1 - 1e-6, 25)
@@ -145,7 +145,7 @@ def mauve(
 def _estimate(output: str, each: list[float], n: Mapping[Role, int], k: int) -> Estimate:
     sd = float(np.std(each, ddof=1))
     told = f"standard deviation {sd:.2g} over {len(each)} clusterings into {k}"
-    table = {"clustering": list(range(1, len(each) + 1)), output: each}
+    table: dict[str, list[Cell]] = {"clustering": list(range(1, len(each) + 1)), output: [*each]}
     few = f"; {min(n.values()):,} texts a side are few, the number is too favourable"
     return Estimate(
         output=output,
@@ -163,7 +163,7 @@ def _clusterings(rows: Floats, k: int, seeds: int, starts: int, random: Any) -> 
 
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     with threadpool_limits(1), warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer different rows than clusters

@@ -50,12 +50,15 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
 
 def nats_per_unit(sums: Floats) -> Floats:
     """Nats per unit [b] of sums [b, 2] of nats and units; 0 where there are no units."""
-    return np.divide(sums[:, 0], sums[:, 1], out=np.zeros(len(sums)), where=sums[:, 1] > 0)
+    found: Floats = np.zeros(len(sums))
+    np.divide(sums[:, 0], sums[:, 1], out=found, where=sums[:, 1] > 0)
+    return found
 
 
 def perplexity_of(sums: Floats, o: Any = None) -> Floats:
     """Perplexities [b] of sums [b, 2]; a resample's is kept finite."""
-    return np.exp(np.minimum(nats_per_unit(sums), 3 * MOST))
+    found: Floats = np.exp(np.minimum(nats_per_unit(sums), 3 * MOST))
+    return found
 
 
 def bits_of(sums: Floats, o: Any = None) -> Floats:

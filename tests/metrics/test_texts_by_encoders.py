@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from geneval.cli.outcome import text
 from geneval.errors import UsageError
 from geneval.evaluator import open_job
 from geneval.extractors.char_ngrams import CharNgrams
@@ -60,6 +61,16 @@ def test_frechet_distance_of_texts(ledger: Ledger) -> None:
     assert floor.number is not None
     assert floor.jpeg is None
     assert floor.number < numbers[2]
+
+
+def test_floors_of_texts_are_printed_without_jpeg(ledger: Ledger) -> None:
+    """Where no value has the second mark, neither column nor legend speaks of it."""
+    suite = load_suite("fid", [*NGRAMS])
+    job = open_job(suite, ledger, samples=written(1, 60), reference=written(2, 60))
+    told = text(execute(job))
+    assert "floor (n)" in told
+    assert "against each other" in told
+    assert "JPEG" not in told
 
 
 def test_a_set_of_references_may_be_of_another_size(ledger: Ledger) -> None:

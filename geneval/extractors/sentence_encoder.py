@@ -26,7 +26,7 @@ from geneval.extractors.models import (
 )
 from geneval.extractors.network import full_precision
 from geneval.extractors.runtime import ON_CPU, Running
-from geneval.extractors.texts import Rows, TextEncoder
+from geneval.extractors.texts import Rows, TextEncoder, unit
 from geneval.signature import Digest, Scalar
 
 TEXTS = {"cpu": 32, "cuda": 256}  # through the network at a time, the longest together
@@ -64,17 +64,16 @@ class SentenceEncoder(TextEncoder):
         return int(named() if named else net.get_sentence_embedding_dimension())
 
     def embed(self, texts: Sequence[str]) -> Rows:
-        """Embeddings [n, width] as `encode` makes them."""
+        """Embeddings [n, width] as `encode` makes them, of length 1 in any precision if asked."""
         with full_precision():
             made = self.loaded().encode(
                 list(texts),
                 batch_size=TEXTS.get(self.running.device, TEXTS["cpu"]),
-                normalize_embeddings=self.normalize,
                 convert_to_tensor=True,
                 show_progress_bar=False,
             )
-        rows: Rows = made.float().cpu().numpy().astype(np.float32)
-        return rows
+        rows: Rows = made.float().cpu().numpy()
+        return unit(rows).astype(np.float32) if self.normalize else rows
 
     def loaded(self) -> Any:
         """The model on its device."""

@@ -88,7 +88,8 @@ class TextEncoder(ABC):
 
 
 def unit(x: NDArray[Any]) -> NDArray[np.float64]:
-    """Rows divided by their lengths, in float64."""
+    """Rows divided by their lengths, in float64; NaN for rows without a direction."""
     rows = x.astype(np.float64)
-    found: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    with np.errstate(invalid="ignore"):
+        found: NDArray[np.float64] = rows / np.linalg.norm(rows, axis=1, keepdims=True)
     return found

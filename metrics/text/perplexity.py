@@ -20,6 +20,7 @@ Source: Jelinek et al. 1977 (JASA 62, S63); bits per byte as in lm-evaluation-ha
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -63,7 +64,7 @@ def perplexity_of(sums: Floats, o: Any = None) -> Floats:
 
 def bits_of(sums: Floats, o: Any = None) -> Floats:
     """Bits per unit [b] of sums [b, 2]."""
-    return nats_per_unit(sums) / np.log(2)
+    return nats_per_unit(sums) / math.log(2)
 
 
 @metric(
@@ -125,6 +126,6 @@ def _estimate(
         bits_of(statistics),
         range_=(0.0 if unit == "byte" else 1.0, None),
         worst_first=-1,
-        finding=f"{total[0] / np.log(2):,.0f} bits of {total[1]:,.0f} {unit}s",
+        finding=f"{total[0] / math.log(2):,.0f} bits of {total[1]:,.0f} {unit}s",
         title=_TITLE,
     )

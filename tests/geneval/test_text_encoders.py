@@ -146,6 +146,30 @@ def test_a_folder_serves_a_name() -> None:
     assert build_extractor(name, {}, "cpu", MINILM).identity["ext"] == name
 
 
+def test_a_name_is_sought_among_downloads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A model of the hub that was downloaded before is used offline."""
+    from huggingface_hub import constants
+
+    kept = tmp_path / "models--some--model"
+    (kept / "refs").mkdir(parents=True)
+    (kept / "refs" / "main").write_text("0123")
+    shutil.copytree(MINILM, kept / "snapshots" / "0123", copy_function=_link)
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path))
+    found = build_extractor("transformers:some/model", {}, "cpu", None).identity
+    local = build_extractor(ENCODER, {}, "cpu", None).identity
+    assert found == {**local, "ext": "transformers:some/model"}
+
+
+@pytest.mark.parametrize("name", [SENTENCE, ENCODER])
+def test_half_precision_is_near(name: str, theirs: NDArray[np.float32]) -> None:
+    """bf16 has 8 bits: lengths are 1 all the same, and directions within acos 0.999."""
+    built = build_extractor(name, {"normalize": True}, "cpu", None, "bf16")
+    assert built.identity["prec"] == "bf16"
+    rows = built(Batch.of(written=TEXTS[:2]), ["features"])["features"]
+    np.testing.assert_allclose(np.linalg.norm(rows, axis=1), 1, rtol=1e-6)
+    assert ((rows * theirs[:2]).sum(axis=1) > 0.999).all()
+
+
 @pytest.mark.parametrize("name", [SENTENCE, ENCODER])
 def test_encoders_survive_pickling(name: str) -> None:
     """Any process can run them, and none is handed a network."""

@@ -31,7 +31,7 @@ from geneval.options import AtLeast
 from geneval.samples.sampleset import TEXT, Batch
 from geneval.signature import Digest, Scalar
 
-TOKENS = {"cpu": 2**10, "cuda": 2**12}  # through the network at a time, filling included
+TOKENS = {"cpu": 2**9, "cuda": 2**12}  # at a time, with filling; more fills a CPU's caches
 Window = tuple[int, int, int]  # begin, the first token that is scored, end
 
 

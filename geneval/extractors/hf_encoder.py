@@ -35,7 +35,7 @@ if TYPE_CHECKING:
     import torch
 
 Pooling = Literal["mean", "cls", "last"]
-TOKENS = {"cpu": 2**12, "cuda": 2**14}  # through the network at a time, filling included
+TOKENS = {"cpu": 2**9, "cuda": 2**14}  # at a time, with filling; more fills a CPU's caches
 RECORDS = 64  # whose token states are held at a time
 
 
@@ -148,8 +148,8 @@ class HfEncoder(TextEncoder):
         assert weights is not None, "a run hands over the references before its passes"
         return [
             Tokens(
-                torch.nn.functional.normalize(states[row], dim=1).cpu(),
-                torch.tensor(weights.of(own)),
+                torch.nn.functional.normalize(states[row], dim=1),
+                torch.tensor(weights.of(own), device=self._device),
                 not text.strip(),
             )
             for row, (own, text) in enumerate(zip(ids, texts, strict=True))

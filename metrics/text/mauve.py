@@ -27,7 +27,7 @@ frontier integral: Liu et al. 2021, arXiv:2106.07898.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any
 
 import numpy as np
@@ -159,7 +159,7 @@ def _estimate(output: str, each: list[float], n: Mapping[Role, int], k: int) -> 
     )
 
 
-def _clusterings(rows: Floats, k: int, seeds: int, starts: int, random: Any) -> Any:
+def _clusterings(rows: Floats, k: int, seeds: int, starts: int, random: Any) -> Iterator[Any]:
     """The cluster [n] of every row, for each seed; in one thread, whose sums have one order."""
     import warnings
 

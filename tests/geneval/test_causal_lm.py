@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -245,6 +246,15 @@ def test_windows_that_no_model_has(twin: Path, options: dict[str, Any], told: st
     """Told when the extractor is built."""
     with pytest.raises(UsageError, match=told):
         build_extractor(f"causal-lm:{twin}", options, "cpu", None)
+
+
+def test_a_model_survives_pickling(twin: Path) -> None:
+    """Any process can run it, and none is handed a network."""
+    built, batch = build_extractor(f"causal-lm:{twin}", {}, "cpu", None), Batch.of(written=TEXTS)
+    rows = built(batch, ["likelihood"])["likelihood"]
+    packed = pickle.dumps(built)
+    assert len(packed) < 20_000
+    np.testing.assert_array_equal(pickle.loads(packed)(batch, ["likelihood"])["likelihood"], rows)
 
 
 def test_a_tokeniser_without_a_first_token(twin: Path, tmp_path: Path) -> None:

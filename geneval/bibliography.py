@@ -33,6 +33,13 @@ class Paper:
 
 
 PAPERS: Mapping[str, Paper] = {
+    "arXiv:0902.2206": Paper(
+        "weinberger2009hashing",
+        "Weinberger, Kilian and Dasgupta, Anirban and Attenberg, Josh and Langford, John and "
+        "Smola, Alex",
+        "Feature Hashing for Large Scale Multitask Learning",
+        2009,
+    ),
     "arXiv:1409.1556": Paper(
         "simonyan2014vgg",
         "Simonyan, Karen and Zisserman, Andrew",
@@ -164,6 +171,25 @@ PAPERS: Mapping[str, Paper] = {
         "Large-scale Competition",
         2021,
     ),
+    "arXiv:1904.09675": Paper(
+        "zhang2020bertscore",
+        "Zhang, Tianyi and Kishore, Varsha and Wu, Felix and Weinberger, Kilian Q. and Artzi, Yoav",
+        "BERTScore: Evaluating Text Generation with BERT",
+        2020,
+    ),
+    "arXiv:1908.10084": Paper(
+        "reimers2019sentencebert",
+        "Reimers, Nils and Gurevych, Iryna",
+        "Sentence-BERT: Sentence Embeddings using Siamese BERT-Networks",
+        2019,
+    ),
+    "arXiv:2102.01454": Paper(
+        "pillutla2021mauve",
+        "Pillutla, Krishna and Swayamdipta, Swabha and Zellers, Rowan and Thickstun, John and "
+        "Welleck, Sean and Choi, Yejin and Harchaoui, Zaid",
+        "MAUVE: Measuring the Gap Between Neural Text and Human Text using Divergence Frontiers",
+        2021,
+    ),
     "arXiv:2108.00946": Paper(
         "gal2021nada",
         "Gal, Rinon and Patashnik, Or and Maron, Haggai and Chechik, Gal and Cohen-Or, Daniel",
@@ -217,6 +243,8 @@ NETWORKS: Mapping[str, str] = {  # by the start of an extractor's name
     "dinov2": "arXiv:2304.07193",
     "clip": "arXiv:2103.00020",
     "lpips": "arXiv:1801.03924",
+    "sentence-transformers": "arXiv:1908.10084",
+    "char-ngrams": "arXiv:0902.2206",
 }
 
 

@@ -86,6 +86,15 @@ def fetched(
     }
 
 
+def learn(extractors: Mapping[str, FeatureExtractor], samples: SampleSet | None) -> None:
+    """Hand the references of the samples to the extractors that count what stands in them."""
+    if samples is None or "references" not in samples.fields:
+        return
+    for one in extractors.values():
+        if hasattr(one, "learn_frequencies"):
+            one.learn_frequencies(samples.column("references"))
+
+
 def bind(extractors: Mapping[str, FeatureExtractor], samples: SampleSet | None) -> None:
     """Hand the checkpoint to the probes among the extractors."""
     for one in extractors.values():

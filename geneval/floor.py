@@ -134,7 +134,12 @@ def has_floor(measurement: Measurement) -> bool:
 def jpeg_inputs(
     plan: Plan, inputs: Inputs, reference: PassWork, progress: Progress, workers: int = 0
 ) -> tuple[Inputs | None, PassReport]:
-    """The first draw of the reference as JPEG, extracted as the suite's measurements need it."""
+    """The first draw of the reference as JPEG, extracted as the suite's measurements need it.
+
+    Texts have no such mark: their floor is that of two draws alone.
+    """
+    if "image" not in reference.samples.fields:
+        return None, PassReport()
     made = len(inputs.good(Role.GENERATED))
     layers: dict[str, set[str]] = {}
     most = 0

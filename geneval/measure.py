@@ -53,6 +53,7 @@ TEXT_LIBRARIES = (
     "sentencepiece",
     "regex",
     "nltk",
+    "scikit-learn",
 )
 
 

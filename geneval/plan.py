@@ -27,6 +27,13 @@ _GIVE = {
 }
 
 
+_ENCODERS: Mapping[LayerRole, str] = {  # of texts, by the role of the layer that is wanted
+    "features": "char-ngrams or sentence-transformers:NAME_OR_PATH",
+    "similarity": "sentence-transformers:NAME_OR_PATH or char-ngrams",
+    "bertscore": "transformers:NAME_OR_PATH",
+    "likelihood": "causal-lm:NAME_OR_PATH",
+}
+
 _TYPES: Mapping[str, FieldType] = {  # of the fields that extractors read
     "image": "image",
     "source_image": "image",
@@ -212,6 +219,7 @@ def make_plan(
         falls_back = any(need.layer and not need.extractor for need in wanted.values())
         measurement = Measurement(entry, wanted, choice.key if falls_back else "")
         try:
+            _require_named(measurement, suite)
             _require_built(measurement, unbuilt or {})
             needs = {
                 name: _resolved(need, measurement, sets, extractors)
@@ -277,6 +285,19 @@ def _reading_others(measurement: Measurement, all_of_them: list[Measurement]) ->
         for name, need in measurement.needs.items()
     }
     return replace(measurement, needs=needs)
+
+
+def _require_named(measurement: Measurement, suite: Suite) -> None:
+    """Refuse to take the extractor of suites of images for texts that nobody named one for."""
+    is_named = measurement.entry.own_extractor or "extractor" in suite.model_fields_set
+    if suite.samples.kind != "texts" or is_named or not measurement.extractor:
+        return
+    roles = [need.layer for need in measurement.needs.values() if need.layer]
+    known = next((_ENCODERS[role] for role in roles if role in _ENCODERS), _ENCODERS["features"])
+    raise UsageError(
+        f"{measurement.key} needs a model that reads texts, and none is named: set `extractor:` of "
+        f"the suite or of the metric, such as {known}"
+    )
 
 
 def _require_built(measurement: Measurement, unbuilt: Mapping[str, str]) -> None:
@@ -405,6 +426,7 @@ def _check_reads(layer: Layer, role: Role, key: str, sets: Mapping[Role, SetFact
                 f"{key}: {name} of {facts.name} is {facts.fields[name]}, it must be {_TYPES[name]}"
             )
         if name != TARGET and name not in facts.fields:
+            _require_kind(name, layer, key, facts)
             has = ", ".join(facts.fields)
             raise UsageError(
                 f"{key} needs the field {name!r} of every {role} sample, and {facts.name} has "
@@ -419,6 +441,21 @@ def _check_reads(layer: Layer, role: Role, key: str, sets: Mapping[Role, SetFact
             f"{key} compares each sample with the reference sample of the same id, and "
             f"{sets[Role.REFERENCE].name} has none for {facts.unpaired[0]!r} "
             f"({len(facts.unpaired)} such ids)"
+        )
+
+
+def _require_kind(missing: str, layer: Layer, key: str, facts: SetFacts) -> None:
+    """Refuse an extractor of images for texts, and the reverse, which no column would help."""
+    is_text, reads_text = TEXT in facts.fields, TEXT in layer.reads or "references" in layer.reads
+    if is_text and missing == "image":
+        raise UsageError(
+            f"{key}: its extractor reads images, and {facts.name} holds texts: name one that reads "
+            f"texts, such as {_ENCODERS['features']}"
+        )
+    if reads_text and "image" in facts.fields and not is_text:
+        raise UsageError(
+            f"{key}: its extractor reads texts, and {facts.name} holds images: name one that reads "
+            "images, or set `samples: {kind: texts}`"
         )
 
 

@@ -18,7 +18,7 @@ from geneval.engine.inputs import Inputs
 from geneval.engine.passes import PassReport, extract_all
 from geneval.engine.progress import Progress, Silent
 from geneval.engine.writing import written
-from geneval.equip import bind, built, fetched, require_used_weights
+from geneval.equip import bind, built, fetched, learn, require_used_weights
 from geneval.errors import ExitCode, SampleError, UsageError
 from geneval.extractors.extractor import FeatureExtractor
 from geneval.extractors.weights import pull
@@ -137,6 +137,7 @@ def prepare(
     if fetch:
         extractors = fetched(suite, extractors, plan, device, fetch)
     bind(extractors, sets.get(Role.GENERATED))
+    learn(extractors, limited.get(Role.GENERATED))
     return Job(
         suite=suite,
         plan=plan,

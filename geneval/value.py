@@ -160,9 +160,8 @@ class Estimate(Measured):
     signed: Mapping[str, Scalar] = field(default_factory=dict)
 
 
-FLOOR = (
-    "two draws of n reference samples against each other; with one of them as JPEG of quality 50"
-)
+FLOOR = "two draws of n reference samples against each other"
+FLOOR_AS_JPEG = "; with one of them as JPEG of quality 50"
 
 
 @dataclass(frozen=True)

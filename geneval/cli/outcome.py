@@ -15,15 +15,15 @@ if TYPE_CHECKING:
 
 def text(outcome: Outcome) -> str:
     """Values and verdicts of one run."""
-    from geneval.value import FLOOR, TARGETS, shown
+    from geneval.value import FLOOR, FLOOR_AS_JPEG, TARGETS, shown
 
     document, judgement = outcome.result.document, outcome.judgement
     named = printable(f"{document.subject.name} under {document.suite.name}")
     lines = [f"{named}: {status(judgement.status.value) if _judged(outcome) else 'not judged'}"]
     lines[0] += f" ({judgement.sentence})"
-    rows: list[tuple[str, ...]] = [
-        ("value", "number", "interval", "n", "floor · JPEG 50 (n)", "the interval is")
-    ]
+    has_jpeg = any(v.floor and v.floor.jpeg is not None for v in outcome.result.values())
+    marks = f"floor{' · JPEG 50' if has_jpeg else ''} (n)"
+    rows: list[tuple[str, ...]] = [("value", "number", "interval", "n", marks, "the interval is")]
     for value in outcome.result.values():
         interval = value.interval
         bounds = f"[{shown(interval.low)}, {shown(interval.high)}]" if interval else ""
@@ -37,7 +37,7 @@ def text(outcome: Outcome) -> str:
         rows = [(*row[:4], row[5]) for row in rows]
     lines += columns(rows, "  ")
     if has_floor:
-        lines.append(f"  floor: {FLOOR}")
+        lines.append(f"  floor: {FLOOR}{FLOOR_AS_JPEG if has_jpeg else ''}")
     told = " ".join(verdict.sentence for verdict in judgement.verdicts)
     lines += [f"  note: {note}" for note in _notes(outcome.result.values(), told)]
     verdicts = [(v.status.value, v.gate.text, v.sentence) for v in judgement.verdicts]

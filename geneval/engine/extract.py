@@ -37,6 +37,9 @@ LIBRARIES = (  # that decode samples and make features
     "torchvision",
     "timm",
     "open-clip-torch",
+    "transformers",
+    "tokenizers",
+    "sentence-transformers",
     "openvino",
     "pillow",
 )

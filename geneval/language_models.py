@@ -9,22 +9,22 @@ Only safetensors are read, and no code that comes with a model is run.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import numpy as np
 
 from geneval.checkpoint import Generator
 from geneval.errors import CheckpointError, SampleError, UsageError
-from geneval.extractors.torchvision_schemas import declare_schemas
+from geneval.extractors import models
+from geneval.extractors.runtime import Precision, Running
 from geneval.options import AtLeast
 from geneval.samples.sampleset import Batch
 
 if TYPE_CHECKING:
     import torch
 
-Dtype = Literal["float32", "bfloat16", "float16"]
 Record = dict[str, Any]
 
 
@@ -40,7 +40,7 @@ def causal(
     top_k: Annotated[int, AtLeast(0)] = 0,
     num_beams: Annotated[int, AtLeast(1)] = 1,
     stop: list[str] | None = None,
-    dtype: Dtype = "float32",
+    precision: Precision = "fp32",
 ) -> Generator:
     """A decoder that continues its prompt.
 
@@ -49,7 +49,7 @@ def causal(
     a `temperature` the likeliest text is taken, over `num_beams`. A text ends at `stop` or after
     `max_new_tokens`; `finish_reason` says at which.
     """
-    model, tokenizer = _loaded("AutoModelForCausalLM", path, device, dtype)
+    model, tokenizer = _loaded("AutoModelForCausalLM", "adapter hf-causal", path, device, precision)
     tokenizer.padding_side = "left"
     asked = _asker(tokenizer, template, chat)
     sampling = _Sampling(max_new_tokens, temperature, top_p, top_k, num_beams, stop or [])
@@ -67,10 +67,12 @@ def seq2seq(
     top_k: Annotated[int, AtLeast(0)] = 0,
     num_beams: Annotated[int, AtLeast(1)] = 1,
     stop: list[str] | None = None,
-    dtype: Dtype = "float32",
+    precision: Precision = "fp32",
 ) -> Generator:
     """An encoder and decoder that answers its input; options as those of `hf-causal`."""
-    model, tokenizer = _loaded("AutoModelForSeq2SeqLM", path, device, dtype)
+    model, tokenizer = _loaded(
+        "AutoModelForSeq2SeqLM", "adapter hf-seq2seq", path, device, precision
+    )
     asked = _asker(tokenizer, template, False)
     sampling = _Sampling(max_new_tokens, temperature, top_p, top_k, num_beams, stop or [])
     return Generator(lambda batch: _generated(model, tokenizer, batch, asked, sampling, True))
@@ -127,31 +129,19 @@ def _cut(scores: torch.Tensor, top_k: int, top_p: float) -> torch.Tensor:
     return scores
 
 
-def _loaded(kind: str, path: Path, device: str, dtype: Dtype) -> tuple[Any, Any]:
+def _loaded(kind: str, user: str, path: Path, device: str, precision: Precision) -> tuple[Any, Any]:
     """Model and tokenizer of a folder; raises `UsageError` or `CheckpointError`."""
-    try:
-        import transformers
-    except ImportError:
-        raise UsageError(f"{path} needs transformers: pip install 'geneval[hf]'") from None
-    import torch
-
-    declare_schemas()  # transformers imports torchvision with its models
+    models.require_package(user, "transformers")
     if not (path / "config.json").is_file():
         raise UsageError(f"{path} has no config.json; give the folder of a Hugging Face model")
-    here: Mapping[str, Any] = {"local_files_only": True, "trust_remote_code": False}
-    try:
-        model = getattr(transformers, kind).from_pretrained(
-            path, use_safetensors=True, dtype=getattr(torch, dtype), **here
-        )
-        tokenizer = transformers.AutoTokenizer.from_pretrained(path, **here)
-    except (OSError, ValueError, ImportError) as error:  # a broken folder, an unfit architecture
-        reason = " ".join(str(error).split())[:300]
-        raise CheckpointError(f"{path} cannot be loaded as {kind}: {reason}") from error
+    models.require_safe(user, path)
+    model = models.load_model(kind, user, path, Running.on(device, precision))
+    tokenizer = models.load_tokenizer(user, path)
     if tokenizer.pad_token is None:
         tokenizer.pad_token = tokenizer.eos_token
     if tokenizer.pad_token is None:
         raise CheckpointError(f"the tokenizer of {path} has no padding and no end-of-text token")
-    return model.eval().to(device), tokenizer
+    return model, tokenizer
 
 
 Asker = Callable[[Record], tuple[str, bool]]  # the text of a request, and whether it is a chat's

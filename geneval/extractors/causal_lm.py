@@ -52,7 +52,7 @@ class CausalLm:
     ) -> None:
         self.name, self.folder, self.running = name, folder, running
         self.separator = separator
-        self._config = models.load_config(name, folder)
+        self._config = models.load_config(f"extractor {name}", folder)
         self._asked = max_length, stride
         self._digest: Digest = models.folder_digest(folder)
 
@@ -82,7 +82,7 @@ class CausalLm:
     @cached_property
     def tokenizer(self) -> Any:
         """What cuts texts into tokens."""
-        return models.load_tokenizer(self.name, self.folder)
+        return models.load_tokenizer(f"extractor {self.name}", self.folder)
 
     @cached_property
     def window(self) -> tuple[int | None, int | None]:
@@ -156,7 +156,9 @@ class CausalLm:
     @cached_property
     def _net(self) -> Any:
         """The network on its device."""
-        return models.load_model("AutoModelForCausalLM", self.name, self.folder, self.running)
+        return models.load_model(
+            "AutoModelForCausalLM", f"extractor {self.name}", self.folder, self.running
+        )
 
 
 def _windows(n: int, first: int, length: int | None, stride: int | None) -> Iterator[Window]:
@@ -184,7 +186,7 @@ def causal_lm(model: str) -> Builder:
         running: Running = ON_CPU,
         weights: Path | None = None,
     ) -> CausalLm:
-        models.require_package(asked, "transformers")
+        models.require_package(f"extractor {asked}", "transformers")
         folder, name = models.model_folder(asked, weights), models.short_name(asked)
         given = separator if conditional else None
         return CausalLm(name, folder, running, max_length, stride, given)

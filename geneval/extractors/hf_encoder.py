@@ -55,7 +55,7 @@ class HfEncoder(TextEncoder):
     ) -> None:
         self.name, self.folder, self.running = name, folder, running
         self.pooling, self.normalize = pooling, normalize
-        self._config = models.load_config(name, folder)
+        self._config = models.load_config(f"extractor {name}", folder)
         depth = self._config.num_hidden_layers
         if layer is not None and layer > depth:
             raise UsageError(f"extractor {name}: layer = {layer}, the model has {depth}")
@@ -96,7 +96,7 @@ class HfEncoder(TextEncoder):
     @cached_property
     def tokenizer(self) -> Any:
         """What cuts texts into tokens."""
-        return models.load_tokenizer(self.name, self.folder)
+        return models.load_tokenizer(f"extractor {self.name}", self.folder)
 
     @cached_property
     def max_length(self) -> int | None:
@@ -193,7 +193,7 @@ class HfEncoder(TextEncoder):
     @cached_property
     def _net(self) -> Any:
         """The network on its device; of an encoder and a decoder the former."""
-        net = models.load_model("AutoModel", self.name, self.folder, self.running)
+        net = models.load_model("AutoModel", f"extractor {self.name}", self.folder, self.running)
         return net.get_encoder() if self._config.is_encoder_decoder else net
 
 
@@ -233,7 +233,7 @@ def transformer(model: str) -> Builder:
         running: Running = ON_CPU,
         weights: Path | None = None,
     ) -> HfEncoder:
-        models.require_package(asked, "transformers")
+        models.require_package(f"extractor {asked}", "transformers")
         folder = models.model_folder(asked, weights)
         name = models.short_name(asked)
         return HfEncoder(name, folder, running, pooling, layer, max_length, normalize, idf)

@@ -32,12 +32,10 @@ PICKLED = (".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle")
 UNKNOWN_LENGTH = 10**6  # from which on a tokeniser's greatest length says that it knows none
 
 
-def require_package(extractor: str, package: str) -> None:
+def require_package(user: str, package: str) -> None:
     """Raise `UsageError` where a package of the extra `geneval[hf]` is not installed."""
     if importlib.util.find_spec(package) is None:
-        raise UsageError(
-            f"extractor {extractor} needs the package {package}: pip install 'geneval[hf]'"
-        )
+        raise UsageError(f"{user} needs the package {package}: pip install 'geneval[hf]'")
 
 
 def model_folder(extractor: str, given: Path | None = None) -> Path:
@@ -50,7 +48,7 @@ def model_folder(extractor: str, given: Path | None = None) -> Path:
         if given is not None:
             raise UsageError(f"weights of {extractor}: {given} is no folder of a model")
         folder = _of_hub(extractor, name)
-    _require_safe(extractor, folder)
+    require_safe(f"extractor {extractor}", folder)
     return folder
 
 
@@ -82,7 +80,7 @@ def loading() -> Iterator[None]:
             logging.enable_progress_bar()
 
 
-def load_model(kind: str, extractor: str, folder: Path, running: Running) -> Any:
+def load_model(kind: str, user: str, folder: Path, running: Running) -> Any:
     """The model of a folder, whole, by a class of transformers such as `AutoModel`."""
     with loading():
         import transformers
@@ -92,14 +90,14 @@ def load_model(kind: str, extractor: str, folder: Path, running: Running) -> Any
                 folder, local_files_only=True, use_safetensors=True, output_loading_info=True
             )
         except Exception as error:  # whatever the library makes of a folder that is no model
-            raise unreadable(extractor, folder, error) from error
+            raise unreadable(user, folder, error) from error
     lacks = sorted(key for key in told["missing_keys"] if "pooler" not in key)
     if lacks:
-        raise CheckpointError(f"extractor {extractor}: {folder} lacks the tensor {lacks[0]!r}")
+        raise CheckpointError(f"{user}: {folder} lacks the tensor {lacks[0]!r}")
     return model.to(device=running.device, dtype=load_dtype(running)).eval()
 
 
-def load_tokenizer(extractor: str, folder: Path) -> Any:
+def load_tokenizer(user: str, folder: Path) -> Any:
     """The tokeniser of a folder."""
     with loading():
         import transformers
@@ -107,10 +105,10 @@ def load_tokenizer(extractor: str, folder: Path) -> Any:
         try:
             return transformers.AutoTokenizer.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # as above
-            raise unreadable(extractor, folder, error) from error
+            raise unreadable(user, folder, error) from error
 
 
-def load_config(extractor: str, folder: Path) -> Any:
+def load_config(user: str, folder: Path) -> Any:
     """The configuration of a folder's model."""
     with loading():
         import transformers
@@ -118,12 +116,12 @@ def load_config(extractor: str, folder: Path) -> Any:
         try:
             return transformers.AutoConfig.from_pretrained(folder, local_files_only=True)
         except Exception as error:  # as above
-            raise unreadable(extractor, folder, error) from error
+            raise unreadable(user, folder, error) from error
 
 
-def unreadable(extractor: str, folder: Path, error: Exception) -> CheckpointError:
+def unreadable(user: str, folder: Path, error: Exception) -> CheckpointError:
     """The error of a folder that a library cannot load, in one sentence."""
-    return CheckpointError(f"extractor {extractor}: {folder} cannot be loaded: {_reason(error)}")
+    return CheckpointError(f"{user}: {folder} cannot be loaded: {_reason(error)}")
 
 
 def most_tokens(config: Any, tokenizer: Any) -> int | None:
@@ -179,7 +177,7 @@ def load_dtype(running: Running) -> torch.dtype:
 
 def _of_hub(extractor: str, name: str) -> Path:
     """The folder of a model by its name on the hub, from the cache of downloads or the hub."""
-    require_package(extractor, "huggingface_hub")
+    require_package(f"extractor {extractor}", "huggingface_hub")
     from huggingface_hub import constants, snapshot_download
 
     patterns = [f"*{suffix}" for suffix in MADE_OF]
@@ -203,7 +201,7 @@ def _of_hub(extractor: str, name: str) -> Path:
         ) from None
 
 
-def _require_safe(extractor: str, folder: Path) -> None:
+def require_safe(user: str, folder: Path) -> None:
     """Raise `CheckpointError` for a folder without safetensors, or with code or pickles in use."""
     files = _files(folder)
     beside = {path.parent for path in files if path.suffix == WEIGHTS}
@@ -212,19 +210,18 @@ def _require_safe(extractor: str, folder: Path) -> None:
     pickled = [p for p in files if p.suffix in PICKLED and p.parent in unsafe]
     if pickled:
         raise CheckpointError(
-            f"extractor {extractor}: {pickled[0]} is a pickle, which can run code; save the model "
+            f"{user}: {pickled[0]} is a pickle, which can run code; save the model "
             "as safetensors (`save_pretrained`)"
         )
     if not beside:
-        raise CheckpointError(f"extractor {extractor}: {folder} has no {WEIGHTS} file")
+        raise CheckpointError(f"{user}: {folder} has no {WEIGHTS} file")
     modules = folder / "modules.json"
     if modules.is_file():
         kinds = [str(one.get("type")) for one in json.loads(modules.read_text("utf-8"))]
         foreign = [kind for kind in kinds if not kind.startswith("sentence_transformers.")]
         if foreign:
             raise CheckpointError(
-                f"extractor {extractor}: {modules} names {foreign[0]}, code of its own, which is "
-                "not run"
+                f"{user}: {modules} names {foreign[0]}, code of its own, which is not run"
             )
 
 

@@ -89,7 +89,7 @@ class SentenceEncoder(TextEncoder):
                         model_kwargs={"use_safetensors": True},
                     )
                 except Exception as error:  # whatever the library makes of a strange folder
-                    raise unreadable(self.name, self.folder, error) from error
+                    raise unreadable(f"extractor {self.name}", self.folder, error) from error
             self._net = net.to(dtype=load_dtype(self.running)).eval()
         return self._net
 
@@ -102,7 +102,7 @@ def sentence_transformer(model: str) -> Builder:
     def build(
         *, normalize: bool = False, running: Running = ON_CPU, weights: Path | None = None
     ) -> SentenceEncoder:
-        require_package(asked, "sentence_transformers")
+        require_package(f"extractor {asked}", "sentence_transformers")
         folder = model_folder(asked, weights)
         return SentenceEncoder(short_name(asked), folder, normalize, running)
 

@@ -1,4 +1,7 @@
-"""A value that is the mean of a score per sample: with interval, evidence and the worst samples."""
+"""Values with intervals, evidence and the worst samples: means of scores, and jackknives.
+
+A mean is moved by each sample alone; a value that is no mean tells by the values without each.
+"""
 
 from __future__ import annotations
 
@@ -49,6 +52,39 @@ def mean_of(
         signed=signed or {},
         finding=finding,
         galleries=(worst_of(ids, scores, worst_first, title),),
+    )
+
+
+def jackknifed(
+    context: Context,
+    output: str,
+    number: float,
+    without: Floats,
+    ids: Ids,
+    range_: tuple[float | None, float | None],
+    *,
+    signed: Mapping[str, Scalar] | None = None,
+    finding: str = "",
+    galleries: tuple[Gallery, ...] = (),
+) -> Estimate:
+    """A value of a whole set, and what it is `without` [n] each sample.
+
+    Its interval is the spread at this n; the jackknife's variance is too large if anything (Efron
+    and Stein 1981), also for counts of what is distinct, which draws with replacement make too few.
+    """
+    influence = (len(ids) - 1) * (without.mean() - without)
+    varies = bool(np.ptp(without) > 0)
+    se = standard_error(influence) if varies else 0.0
+    return Estimate(
+        output=output,
+        number=number,
+        n={Role.GENERATED: len(ids)},
+        interval=context.interval(number, se, "jackknife", "at_n", range_) if varies else None,
+        no_interval=None if varies else "the value is the same whichever sample is left out",
+        evidence={Role.GENERATED: Evidence("influence", ids, influence)},
+        signed=signed or {},
+        finding=finding,
+        galleries=galleries,
     )
 
 

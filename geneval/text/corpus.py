@@ -72,6 +72,7 @@ def corpus_estimate(
     worst_first: int = 1,
     signed: Mapping[str, Scalar] | None = None,
     finding: str = "",
+    title: str = "Least like their references",
 ) -> Estimate:
     """The value of summed statistics [n, k] of rows sorted by id, with its bootstrap interval.
 
@@ -93,5 +94,5 @@ def corpus_estimate(
         evidence={Role.GENERATED: Evidence("statistics", ids, statistics)},
         signed=signed or {},
         finding=finding,
-        galleries=(worst_of(ids, items, worst_first, "Least like their references"),),
+        galleries=(worst_of(ids, items, worst_first, title),),
     )

@@ -36,18 +36,18 @@ def mean_of(
     The mean of zeros and ones is a `share`, with Wilson's interval in place of the normal one.
     """
     number = float(scores.mean())
+    interval = None
     if share:
         interval = wilson(float(scores.sum()), len(scores), context.level, "population")
-    else:
+    elif np.ptp(scores) > 0:
         se = standard_error(scores)
         interval = context.interval(number, se, "central limit theorem", "population", range_)
-    varies = share or len(scores) < 2 or bool(np.ptp(scores) > 0)
     return Estimate(
         output=output,
         number=number,
         n={Role.GENERATED: len(scores)},
-        interval=interval if varies else None,
-        no_interval=None if varies else "no sample differs from the others",
+        interval=interval,
+        no_interval=None if interval else "no sample differs from the others",
         evidence={Role.GENERATED: Evidence("scores", ids, scores)},
         signed=signed or {},
         finding=finding,

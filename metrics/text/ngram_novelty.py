@@ -30,7 +30,7 @@ from geneval.items import Floats, mean_of
 from geneval.metric import fields, metric
 from geneval.metrics.text.distinct_n import example as texts_of
 from geneval.resample import Context
-from geneval.text.corpus import by_id, corpus_estimate
+from geneval.text.corpus import by_id, corpus_estimate, share
 from geneval.text.ngrams import Gram, ngrams
 from geneval.text.words import SPLIT, Words
 from geneval.value import DetailTable, Estimate, OutputSpec
@@ -50,11 +50,6 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         for i, (known, other) in enumerate(zip(given.columns["written"], others, strict=True))
     ]
     return {"texts": replace(given, columns={"written": made}), "known": given}
-
-
-def share(sums: Floats, _: Any = None) -> Floats:
-    """New n-grams over n-grams [b] of sums [b, 2]; of none, none are new."""
-    return np.asarray(sums[:, 0] / np.maximum(sums[:, 1], 1), dtype=np.float64)
 
 
 def new_ngrams(made: Tokens, known: Tokens, n: int) -> Floats:

@@ -6,12 +6,11 @@
 Input: one text and the language code `lang` a record; codes may be of two or three letters with a
 region or script behind them. Range [0, 1]; higher is better. Lines with fewer than `least_words`
 words (characters in scripts without spaces; numbers do not count) are too short to tell and
-ignored; outputs without any
-other line are left out, as are records in a language that the detector does not know, and both
-are counted in the finding. Undefined where none is left. The detector is py3langid, whose model is
-part of its package; it chooses among all its languages. It mistakes near relatives for each other,
-such as Croatian, Bosnian and Serbian, or Malay and Indonesian; Norwegian, Chinese and Arabic are
-one language each in all their forms.
+ignored; outputs without any other line are left out, as are records in a language that the detector
+does not know, and both are counted in the finding. Undefined where none is left. The detector is
+py3langid, whose model is part of its package; it chooses among all its languages. It mistakes near
+relatives for each other, such as Croatian, Bosnian and Serbian, or Malay and Indonesian; Norwegian,
+Chinese and Arabic are one language each in all their forms.
 
 The interval of `language_fidelity` is Wilson's, of the population; that of `lines` is of the
 population of outputs, by multinomial bootstrap.
@@ -23,7 +22,7 @@ another detector.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Annotated, Any
@@ -90,7 +89,7 @@ def language_fidelity(
     texts = by_id(texts)
     asked = [language(code) for code in texts.columns["lang"]]
     known = {language(code) for code in _detector().labels}
-    said = [_languages(text, least_words, detected) for text in texts.columns["written"]]
+    said = [_languages(text, least_words) for text in texts.columns["written"]]
     kept = [row for row, found in enumerate(said) if found and asked[row] in known]
     if not kept:
         raise Undefined(
@@ -125,9 +124,9 @@ def language_fidelity(
     return [replace(whole, tables=(table,)), lines]
 
 
-def _languages(text: str, least: int, of: Callable[[str], str]) -> list[str]:
+def _languages(text: str, least: int) -> list[str]:
     """The language of each line that has words enough."""
-    return [of(line) for line in text.splitlines() if _letters(line) >= least]
+    return [detected(line) for line in text.splitlines() if _letters(line) >= least]
 
 
 def _letters(line: str) -> int:

@@ -15,15 +15,13 @@ from nltk.util import everygrams
 from geneval.data import Fields
 from geneval.metric import find_metric
 from geneval.metrics.text.reference_ngram_perplexity import (
-    BEGIN,
-    END,
     LETTERS,
-    WittenBell,
     bits_per_byte,
     fitted,
     perplexity,
 )
 from geneval.resample import Context
+from geneval.text.witten_bell import BEGIN, END, WittenBell
 from geneval.value import Estimate, Role
 
 TEXTS = st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=1, max_size=6)

@@ -33,7 +33,8 @@ def mean_of(
 ) -> Estimate:
     """The mean of scores [n] per sample; `worst_first` is −1 where the largest is the worst.
 
-    The mean of zeros and ones is a `share`, with Wilson's interval in place of the normal one.
+    The mean of zeros and ones is a `share`, with Wilson's interval in place of the normal one, and
+    shows none but the worse kind.
     """
     number = float(scores.mean())
     interval = None
@@ -42,6 +43,8 @@ def mean_of(
     elif np.ptp(scores) > 0:
         se = standard_error(scores)
         interval = context.interval(number, se, "central limit theorem", "population", range_)
+    bad = np.flatnonzero(scores != float(worst_first > 0)) if share else np.arange(len(scores))
+    shown = tuple(ids[row] for row in bad)
     return Estimate(
         output=output,
         number=number,
@@ -51,7 +54,7 @@ def mean_of(
         evidence={Role.GENERATED: Evidence("scores", ids, scores)},
         signed=signed or {},
         finding=finding,
-        galleries=(worst_of(ids, scores, worst_first, title),),
+        galleries=(worst_of(shown, scores[bad], worst_first, title),) if shown else (),
     )
 
 
@@ -62,10 +65,6 @@ def jackknifed(
     without: Floats,
     ids: Ids,
     range_: tuple[float | None, float | None],
-    *,
-    signed: Mapping[str, Scalar] | None = None,
-    finding: str = "",
-    galleries: tuple[Gallery, ...] = (),
 ) -> Estimate:
     """A value of a whole set, and what it is `without` [n] each sample.
 
@@ -82,9 +81,6 @@ def jackknifed(
         interval=context.interval(number, se, "jackknife", "at_n", range_) if varies else None,
         no_interval=None if varies else "the value is the same whichever sample is left out",
         evidence={Role.GENERATED: Evidence("influence", ids, influence)},
-        signed=signed or {},
-        finding=finding,
-        galleries=galleries,
     )
 
 

@@ -61,8 +61,9 @@ def degenerate_outputs(texts: Fields, context: Context) -> list[Estimate]:
     forms = [wording(text) for text in said]
     copies = Counter(form for form, none in zip(forms, empty, strict=True) if not none)
     duplicate = np.array([copies[form] > 1 for form in forms], dtype=np.float64)
-    most, times = max(copies.items(), key=lambda item: (item[1], item[0]), default=("", 0))
-    told = f"most often, {times:,} times: {most:.60}" if times > 1 else ""
+    form, times = max(copies.items(), key=lambda item: (item[1], item[0]), default=("", 0))
+    most = " ".join(said[forms.index(form)].split()) if times > 1 else ""
+    told = f"most often, {times:,} times: {most:.60}" if most else ""
     found = (("empty", empty, "", "Empty"), ("duplicate", duplicate, told, "Said more than once"))
     return [
         mean_of(

@@ -52,7 +52,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
 
 
 def repeated(turns: Turns, order: int, words: Words) -> list[tuple[int, int]]:
-    """N-grams that an earlier turn has, and n-grams, by turn of the assistant; none of its first."""
+    """N-grams that an earlier turn has, and n-grams, of each answer; none of the first."""
     found = []
     for answer in answers(turns):
         grams = ngrams(SPLIT[words](answer.text), order) if answer.own else []

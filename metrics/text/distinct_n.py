@@ -103,9 +103,8 @@ def _of_corpus(
     own, different = own_and_all(grams)
     rest = sizes.sum() - sizes
     without = np.where(rest > 0, (different - own) / np.maximum(rest, 1), 0.0)
-    finding = f"{different:,} different of {sum(map(len, grams)):,}"
     number = different / float(sizes.sum())
-    return jackknifed(context, output, number, without, texts.ids, (0, 1), finding=finding)
+    return jackknifed(context, output, number, without, texts.ids, (0, 1))
 
 
 def _of_sentences(

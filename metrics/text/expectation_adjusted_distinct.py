@@ -66,15 +66,5 @@ def expectation_adjusted_distinct(
         raise Undefined(f"{different:,} different words: set vocabulary to at least as many")
     number = float(adjusted(different, sizes.sum(), vocabulary))
     without = adjusted(different - own, sizes.sum() - sizes, vocabulary)
-    finding = f"{different:,} different of {sizes.sum():,} words"
-    return [
-        jackknifed(
-            context,
-            "expectation_adjusted_distinct",
-            number,
-            without,
-            texts.ids,
-            (0, None),
-            finding=finding,
-        )
-    ]
+    output = "expectation_adjusted_distinct"
+    return [jackknifed(context, output, number, without, texts.ids, (0, None))]

@@ -42,7 +42,6 @@ from geneval.value import DetailTable, Estimate, OutputSpec
 _ENGLISH = "the train to the coast leaves early in the morning and comes back late at night"
 _GERMAN = "der Zug an die Küste fährt früh am Morgen ab und kommt spät in der Nacht zurück"
 _SHOWN = 20  # pairs of languages in the table
-_TITLE = "Not in the language asked for"
 
 
 def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
@@ -107,7 +106,7 @@ def language_fidelity(
         ids,
         (0, 1),
         finding=finding,
-        title=_TITLE,
+        title="Not in the language asked for",
         share=True,
     )
     lines = corpus_estimate(
@@ -119,7 +118,7 @@ def language_fidelity(
         share(rows),
         range_=(0, 1),
         finding=finding,
-        title=_TITLE,
+        title="Fewest lines in the language asked for",
     )
     return [replace(whole, tables=(table,)), lines]
 

@@ -17,7 +17,6 @@ Source: the word lists of pyspellchecker 0.9, after Norvig 2007.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
@@ -25,17 +24,15 @@ from functools import cache
 from typing import Any
 
 import numpy as np
-import regex
 
 from geneval.data import Fields
 from geneval.metric import Undefined, fields, metric
 from geneval.resample import Context
 from geneval.text.corpus import by_id, corpus_estimate, share
 from geneval.text.languages import language
+from geneval.text.words import spelt
 from geneval.value import DetailTable, Estimate, OutputSpec
 
-_LETTERS, _ALL = r"\p{L}[\p{L}\p{M}]*", r"[\p{L}\p{M}\p{N}]"
-_WORD = regex.compile(rf"(?<!{_ALL}){_LETTERS}(?:'{_LETTERS})*(?!{_ALL})")
 _SHOWN = 20  # words in the table
 _SENTENCES = ["the old house stands on the hill", "every morning they walk to the river and back"]
 
@@ -48,11 +45,6 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     ]
     ids = tuple(f"{i:04d}" for i in range(40))
     return {"texts": Fields(ids, {"written": said, "lang": ["en"] * 40})}
-
-
-def spelt(text: str) -> list[str]:
-    """The words of a text that a dictionary could have."""
-    return _WORD.findall(unicodedata.normalize("NFC", text).lower().replace("’", "'"))
 
 
 @cache

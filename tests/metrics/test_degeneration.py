@@ -62,21 +62,13 @@ def test_short_outputs_have_nothing_to_repeat() -> None:
 
 def test_empty_and_duplicate_outputs() -> None:
     """Case, forms and punctuation make no other output; blank ones are no copies of each other."""
-    said = [
-        "Hello, world!",
-        "hello world",
-        "",
-        " \u200b\n",
-        "!!!",
-        "!!!",
-        "再见。",
-        "再见",
-        "other",
-    ]
+    alike = ["Hello, world!", "hello world", "!!!", "!!!", "再见。", "再见"]
+    said = [*alike, "", " \u200b\n", "other"]
     found = measured("degenerate_outputs", said)
     assert found["empty"].number == pytest.approx(2 / 9)
     assert found["duplicate"].number == pytest.approx(6 / 9)
-    assert "2 times" in found["duplicate"].finding
+    assert found["duplicate"].finding == "most often, 2 times: 再见。"
+    assert set(found["empty"].galleries[0].ids) == {"0006", "0007"}  # no other one is shown
 
 
 def test_rates_of_0_have_an_interval() -> None:
@@ -86,6 +78,7 @@ def test_rates_of_0_have_an_interval() -> None:
     for output in ("empty", "duplicate"):
         interval = found[output].interval
         assert interval is not None
+        assert not found[output].galleries
         assert interval.high == pytest.approx(z2 / (96 + z2), rel=1e-6)
 
 

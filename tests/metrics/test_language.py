@@ -9,7 +9,6 @@ import pytest
 from geneval.data import Fields
 from geneval.metric import find_metric
 from geneval.metrics.text.language_fidelity import detected
-from geneval.metrics.text.spelling_errors import spelt
 from geneval.resample import Context
 from geneval.value import Estimate, Role
 
@@ -101,17 +100,6 @@ def test_spelling_by_hand() -> None:
     assert found.number == pytest.approx(3 / 13)
     assert found.finding == "there is no dictionary of zh (1)"
     assert sorted(found.tables[0].columns["word"]) == ["recieve", "teh", "éttait"]
-
-
-def test_words_that_a_dictionary_could_have() -> None:
-    """Digits make no word, an apostrophe does not part one, marks stay with their letters."""
-    assert spelt("Don’t 3d mp3 co-op e\u0301t\u00e9 'quoted'") == [
-        "don't",
-        "co",
-        "op",
-        "été",
-        "quoted",
-    ]
 
 
 def test_no_dictionary_is_no_perfect_spelling() -> None:

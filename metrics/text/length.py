@@ -33,13 +33,13 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     whole = [["word"] * int(rng.integers(5, 30)) for _ in range(60)]
     said = [" ".join(words[: round(len(words) * (1 - damage))]) for words in whole]
     references = [[" ".join(words)] for words in whole]
-    columns = {"written": said, "hypothesis": said, "references": references}
+    columns: dict[str, list[Any]] = {"written": said, "hypothesis": said, "references": references}
     return {"texts": Fields(tuple(f"{i:04d}" for i in range(60)), columns)}
 
 
 def spread(title: str, numbers: Floats, name: str) -> DetailTable:
     """Percentiles of numbers [n]."""
-    columns = {
+    columns: dict[str, list[Any]] = {
         "percentile": list(_SHARES),
         name: [float(one) for one in np.percentile(numbers, _SHARES)],
     }

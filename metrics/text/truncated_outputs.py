@@ -40,7 +40,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     """Sentences with a full stop; damage cuts that share of them off in the middle."""
     said = [f"It was the year {rng.integers(1000, 2000)}, and it rained." for _ in range(80)]
     cut = [text[: int(rng.integers(5, 20))] if rng.random() < damage else text for text in said]
-    columns = {"written": cut, "references": [[text] for text in said]}
+    columns: dict[str, list[Any]] = {"written": cut, "references": [[text] for text in said]}
     return {"texts": Fields(tuple(f"{i:04d}" for i in range(80)), columns)}
 
 

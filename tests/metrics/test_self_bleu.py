@@ -13,11 +13,12 @@ from sacrebleu.metrics.bleu import BLEU
 
 from geneval.data import Fields
 from geneval.metric import find_metric
-from geneval.metrics.text.self_bleu import helm_bleu, leave_one_out, texygen_bleu
+from geneval.metrics.text.self_bleu import helm_bleu, texygen_bleu
 from geneval.resample import Context
-from geneval.value import Estimate
+from geneval.text.leave_one_out import leave_one_out
+from geneval.value import Estimate, Role
 
-TEXTS = st.lists(st.lists(st.sampled_from("abcde"), max_size=8), min_size=2, max_size=9)
+TEXTS = st.lists(st.lists(st.sampled_from("abcde"), max_size=8), min_size=3, max_size=9)
 
 
 def by_nltk(tokens: list[list[str]], order: int) -> list[float]:
@@ -33,7 +34,7 @@ def by_nltk(tokens: list[list[str]], order: int) -> list[float]:
 @settings(max_examples=150, deadline=None)
 def test_texygen_is_nltk_leave_one_out(tokens: list[list[str]], order: int) -> None:
     """Score of every text to 1e-12, equal counts, equal lengths and blank texts included."""
-    found = texygen_bleu(leave_one_out(tokens, order), order)
+    found = texygen_bleu(leave_one_out(tokens, order).rows, order)
     assert found.tolist() == pytest.approx(by_nltk(tokens, order), abs=1e-12)
 
 
@@ -47,7 +48,22 @@ def test_helm_is_sacrebleu_leave_one_out(tokens: list[list[str]]) -> None:
         scorer.sentence_score(text, texts[:i] + texts[i + 1 :]).score
         for i, text in enumerate(texts)
     ]
-    assert helm_bleu(leave_one_out(tokens, 4), 4).tolist() == pytest.approx(expected, abs=1e-9)
+    assert helm_bleu(leave_one_out(tokens, 4).rows, 4).tolist() == pytest.approx(expected, abs=1e-9)
+
+
+@given(st.lists(st.lists(st.sampled_from("abc"), max_size=6), min_size=4, max_size=9))
+@settings(max_examples=150, deadline=None)
+def test_evidence_is_the_value_without_each_text(tokens: list[list[str]]) -> None:
+    """The same as counting all the texts anew without one, to 1e-12."""
+    found = measured([" ".join(text) for text in tokens])
+    without = np.array(
+        [
+            texygen_bleu(leave_one_out(tokens[:i] + tokens[i + 1 :], 3).rows, 3).mean()
+            for i in range(len(tokens))
+        ]
+    )
+    expected = (len(tokens) - 1) * (without.mean() - without)
+    assert found.evidence[Role.GENERATED].rows == pytest.approx(expected, abs=1e-12)
 
 
 def measured(texts: list[str], **options: object) -> Estimate:
@@ -77,7 +93,7 @@ def test_outputs_that_are_all_the_same_have_the_highest_value() -> None:
     same = ["the cat sat on the mat"] * 3
     assert measured(same).number == pytest.approx(1, abs=1e-12)
     assert measured(same, definition="helm").number == pytest.approx(100, abs=1e-9)
-    assert measured(["a b", "c d"]).number == 0
+    assert measured(["a b", "c d", "e"]).number == 0
 
 
 def test_chinese_takes_its_own_tokeniser() -> None:

@@ -61,6 +61,11 @@ def _detector() -> Any:
     return LanguageIdentifier.from_model_file(MODEL_FILE)
 
 
+@cache
+def _known() -> set[str]:
+    return {language(code) for code in _detector().labels}
+
+
 def detected(line: str) -> str:
     """The language of a line, by its code in the shortest form."""
     return language(_detector().classify(line)[0])
@@ -87,23 +92,25 @@ def language_fidelity(
     """The shares of outputs and of lines that are in the language asked for."""
     texts = by_id(texts)
     asked = [language(code) for code in texts.columns["lang"]]
-    known = {language(code) for code in _detector().labels}
-    said = [_languages(text, least_words) for text in texts.columns["written"]]
-    kept = [row for row, found in enumerate(said) if found and asked[row] in known]
-    if not kept:
+    said = [
+        _languages(text, least_words) if code in _known() else []
+        for text, code in zip(texts.columns["written"], asked, strict=True)
+    ]
+    if not any(said):
         raise Undefined(
             f"no record has a line of {least_words} words in a language that the detector knows; "
             "see that lang holds language codes, or lower least_words"
         )
-    ids = tuple(texts.ids[row] for row in kept)
-    rows = np.array([(said[row].count(asked[row]), len(said[row])) for row in kept], dtype=float)
-    finding = _left_out(asked, known, said)
-    table = _confusions([asked[row] for row in kept], [said[row] for row in kept])
+    pairs = list(zip(asked, said, strict=True))
+    rows = np.array([(found.count(code), len(found)) for code, found in pairs], dtype=np.float64)
+    kept = np.flatnonzero(rows[:, 1])
+    right = rows[:, 0] == rows[:, 1]
+    finding = _left_out(pairs)
     whole = mean_of(
         context,
         "language_fidelity",
-        (rows[:, 0] == rows[:, 1]).astype(np.float64),
-        ids,
+        right[kept].astype(np.float64),
+        tuple(texts.ids[row] for row in kept),
         (0, 1),
         finding=finding,
         title="Not in the language asked for",
@@ -112,15 +119,15 @@ def language_fidelity(
     lines = corpus_estimate(
         context,
         "lines",
-        ids,
+        texts.ids,
         rows,
         share,
-        share(rows),
+        np.where(right, 1.0, share(rows)),
         range_=(0, 1),
         finding=finding,
         title="Fewest lines in the language asked for",
     )
-    return [replace(whole, tables=(table,)), lines]
+    return [replace(whole, tables=(_confusions(pairs),)), lines]
 
 
 def _languages(text: str, least: int) -> list[str]:
@@ -133,10 +140,10 @@ def _letters(line: str) -> int:
     return sum(not word.isnumeric() for word in words(line))
 
 
-def _left_out(asked: Sequence[str], known: set[str], said: Sequence[Sequence[str]]) -> str:
+def _left_out(said: Sequence[tuple[str, Sequence[str]]]) -> str:
     """What is not judged, in words."""
-    foreign = Counter(code for code in asked if code not in known)
-    short = sum(not found and code in known for code, found in zip(asked, said, strict=True))
+    foreign = Counter(code for code, _ in said if code not in _known())
+    short = sum(not found and code in _known() for code, found in said)
     told = [f"{short:,} outputs without a line long enough are left out"] if short else []
     if foreign:
         names = ", ".join(f"{code or 'none'} ({count:,})" for code, count in foreign.most_common())
@@ -144,9 +151,9 @@ def _left_out(asked: Sequence[str], known: set[str], said: Sequence[Sequence[str
     return "; ".join(told)
 
 
-def _confusions(asked: Sequence[str], said: Sequence[Sequence[str]]) -> DetailTable:
+def _confusions(said: Sequence[tuple[str, Sequence[str]]]) -> DetailTable:
     """How many lines of which language were written where which was asked for."""
-    pairs = Counter((code, one) for code, found in zip(asked, said, strict=True) for one in found)
+    pairs = Counter((code, one) for code, found in said for one in found)
     most = sorted(pairs.items(), key=lambda item: (item[0][0] == item[0][1], -item[1], item[0]))
     columns: dict[str, list[Any]] = {
         "asked for": [code for (code, _), _ in most[:_SHOWN]],

@@ -21,6 +21,7 @@ words, of order 3; a letter that they do not have is one of 0x110000. Copies of 
 best, so read it beside `ngram_novelty`.
 
 The intervals are of the population of outputs, given the references, by multinomial bootstrap.
+Perplexity is skewed where words are often spelt out: there, bits per byte tell more surely.
 
 Source: Witten and Bell 1991, doi:10.1109/18.87000, interpolated as in Chen and Goodman 1999.
 """
@@ -108,18 +109,8 @@ def reference_ngram_perplexity(
         raise Undefined("no reference has a word to fit a model on")
     model = fitted(references, order)
     made = [split(text) for text in texts.columns["written"]]
-    rows = np.array(
-        [
-            (-model.log_probability(text), len(text) + 1, len(" ".join(text).encode()) + 1)
-            for text in made
-        ]
-    )
-    known_words = set(model.vocabulary)
-    unknown = sum(word not in known_words for text in made for word in text)
-    finding = (
-        f"{unknown:,} of {sum(map(len, made)):,} words are in no reference; the references have "
-        f"{len(known_words) - 1:,} different ones"
-    )
+    rows = np.array([_sums(model, text) for text in made])
+    finding = _unknown(made, set(model.vocabulary))
     return [
         corpus_estimate(
             context,
@@ -138,3 +129,17 @@ def reference_ngram_perplexity(
             ("bits_per_byte", bits_per_byte, 0.0),
         )
     ]
+
+
+def _sums(model: WittenBell, text: Sequence[str]) -> tuple[float, int, int]:
+    """Nats, words with the end, and bytes of a tokenised text."""
+    return -model.log_probability(text), len(text) + 1, len(" ".join(text).encode()) + 1
+
+
+def _unknown(made: Sequence[Sequence[str]], known: set[str]) -> str:
+    """How many words had to be spelt out, in words."""
+    unknown = sum(word not in known for text in made for word in text)
+    return (
+        f"{unknown:,} of {sum(map(len, made)):,} words are in no reference; the references have "
+        f"{len(known) - 1:,} different ones"
+    )

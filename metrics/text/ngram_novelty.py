@@ -135,7 +135,7 @@ def _novelty(context: Context, texts: Fields, n: int, rows: Floats) -> Estimate:
         texts.ids,
         rows,
         share,
-        share(rows),
+        np.where(rows[:, 1] > 0, share(rows), 1.0),
         range_=(0, 1),
         title=f"Fewest new {n}-grams",
     )

@@ -40,6 +40,7 @@ from geneval.metrics.text.bleu import corpus_bleu
 from geneval.metrics.text.distinct_n import example
 from geneval.options import AtLeast
 from geneval.resample import Context
+from geneval.signature import Scalar
 from geneval.text.corpus import by_id
 from geneval.text.leave_one_out import leave_one_out
 from geneval.text.tokenizers import Tokenizer, chosen
@@ -125,5 +126,5 @@ def self_bleu(
         (0, _TOP[definition]),
     )
     gallery = worst_of(texts.ids, scores, -1, "Most like the other outputs")
-    signed = {"max_n": order, "tokenize": tokenizer}
+    signed: dict[str, Scalar] = {"max_n": order, "tokenize": tokenizer}
     return [replace(found, signed=signed, galleries=(gallery,))]

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geneval.data import Fields
@@ -164,6 +164,7 @@ TOKENS = st.lists(st.sampled_from("ab"), max_size=12)
 
 
 @given(TOKENS, TOKENS)
+@settings(deadline=None)
 def test_longest_run_by_definition(one: list[str], other: list[str]) -> None:
     """The longest n of which both have an n-gram in common, found by trying all."""
     lengths = [n for n in range(1, 13) if set(ngrams(one, n)) & set(ngrams(other, n))]

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from nltk.lm import WittenBellInterpolated
 from nltk.util import everygrams
@@ -34,6 +34,7 @@ def no_spelling(token: str) -> float:
 
 
 @given(TEXTS, CONTEXT, st.integers(1, 4))
+@settings(deadline=None)
 def test_probabilities_sum_to_1(
     texts: list[list[str]], context: tuple[str, ...], order: int
 ) -> None:
@@ -44,6 +45,7 @@ def test_probabilities_sum_to_1(
 
 
 @given(TEXTS, CONTEXT)
+@settings(deadline=None)
 def test_higher_orders_are_nltks(texts: list[list[str]], context: tuple[str, ...]) -> None:
     """NLTK's interpolation on the same counts, with this model's single words below it."""
     order = 3

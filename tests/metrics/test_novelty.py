@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geneval.data import Fields
@@ -79,6 +79,7 @@ TEXT = st.lists(st.sampled_from("ab"), max_size=20)
 
 
 @given(TEXT, st.lists(TEXT, max_size=4))
+@settings(deadline=None)
 def test_the_longest_copy_is_the_longest_run_shared_with_any_text(
     made: list[str], known: list[list[str]]
 ) -> None:

@@ -52,6 +52,12 @@ PAPERS: Mapping[str, Paper] = {
         "CIDEr: Consensus-based Image Description Evaluation",
         2015,
     ),
+    "arXiv:1510.03055": Paper(
+        "li2016distinct",
+        "Li, Jiwei and Galley, Michel and Brockett, Chris and Gao, Jianfeng and Dolan, Bill",
+        "A Diversity-Promoting Objective Function for Neural Conversation Models",
+        2016,
+    ),
     "arXiv:1512.00567": Paper(
         "szegedy2015inception",
         "Szegedy, Christian and Vanhoucke, Vincent and Ioffe, Sergey and Shlens, Jonathon and "
@@ -100,6 +106,13 @@ PAPERS: Mapping[str, Paper] = {
         "The Unreasonable Effectiveness of Deep Features as a Perceptual Metric",
         2018,
     ),
+    "arXiv:1802.01886": Paper(
+        "zhu2018texygen",
+        "Zhu, Yaoming and Lu, Sidi and Zheng, Lei and Guo, Jiaxian and Zhang, Weinan and Wang, Jun "
+        "and Yu, Yong",
+        "Texygen: A Benchmarking Platform for Text Generation Models",
+        2018,
+    ),
     "arXiv:1804.08771": Paper(
         "post2018sacrebleu",
         "Post, Matt",
@@ -118,6 +131,13 @@ PAPERS: Mapping[str, Paper] = {
         "Timo",
         "Improved Precision and Recall Metric for Assessing Generative Models",
         2019,
+    ),
+    "arXiv:1908.04319": Paper(
+        "welleck2020unlikelihood",
+        "Welleck, Sean and Kulikov, Ilia and Roller, Stephen and Dinan, Emily and Cho, Kyunghyun "
+        "and Weston, Jason",
+        "Neural Text Generation with Unlikelihood Training",
+        2020,
     ),
     "arXiv:1911.07023": Paper(
         "chong2019infinity",
@@ -196,6 +216,21 @@ PAPERS: Mapping[str, Paper] = {
         "StyleGAN-NADA: CLIP-Guided Domain Adaptation of Image Generators",
         2021,
     ),
+    "arXiv:2111.09509": Paper(
+        "mccoy2023raven",
+        "McCoy, R. Thomas and Smolensky, Paul and Linzen, Tal and Gao, Jianfeng and Celikyilmaz, "
+        "Asli",
+        "How Much Do Language Models Copy From Their Training Data? Evaluating Linguistic "
+        "Novelty in Text Generation Using RAVEN",
+        2023,
+    ),
+    "arXiv:2202.13587": Paper(
+        "liu2022distinct",
+        "Liu, Siyang and Sabour, Sahand and Zheng, Yinhe and Ke, Pei and Zhu, Xiaoyan and Huang, "
+        "Minlie",
+        "Rethinking and Refining the Distinct Metric",
+        2022,
+    ),
     "arXiv:2206.00364": Paper(
         "karras2022edm",
         "Karras, Tero and Aittala, Miika and Aila, Timo and Laine, Samuli",
@@ -226,6 +261,13 @@ PAPERS: Mapping[str, Paper] = {
         "Jayasumana, Sadeep and Ramalingam, Srikumar and Veit, Andreas and Glasner, Daniel and "
         "Chakrabarti, Ayan and Kumar, Sanjiv",
         "Rethinking FID: Towards a Better Evaluation Metric for Image Generation",
+        2024,
+    ),
+    "arXiv:2406.20052": Paper(
+        "marchisio2024confusion",
+        "Marchisio, Kelly and Ko, Wei-Yin and Bérard, Alexandre and Dehaze, Théo and Ruder, "
+        "Sebastian",
+        "Understanding and Mitigating Language Confusion in LLMs",
         2024,
     ),
     "arXiv:2605.06797": Paper(

@@ -1,4 +1,7 @@
-"""A value that is the mean of a score per sample: with interval, evidence and the worst samples."""
+"""Values with intervals, evidence and the worst samples: means of scores, and jackknives.
+
+A mean is moved by each sample alone; a value that is no mean tells by the values without each.
+"""
 
 from __future__ import annotations
 
@@ -30,25 +33,54 @@ def mean_of(
 ) -> Estimate:
     """The mean of scores [n] per sample; `worst_first` is −1 where the largest is the worst.
 
-    The mean of zeros and ones is a `share`, with Wilson's interval in place of the normal one.
+    The mean of zeros and ones is a `share`, with Wilson's interval in place of the normal one, and
+    shows none but the worse kind.
     """
     number = float(scores.mean())
+    interval = None
     if share:
         interval = wilson(float(scores.sum()), len(scores), context.level, "population")
-    else:
+    elif np.ptp(scores) > 0:
         se = standard_error(scores)
         interval = context.interval(number, se, "central limit theorem", "population", range_)
-    varies = share or len(scores) < 2 or bool(np.ptp(scores) > 0)
+    bad = np.flatnonzero(scores != float(worst_first > 0)) if share else np.arange(len(scores))
+    shown = tuple(ids[row] for row in bad)
     return Estimate(
         output=output,
         number=number,
         n={Role.GENERATED: len(scores)},
-        interval=interval if varies else None,
-        no_interval=None if varies else "no sample differs from the others",
+        interval=interval,
+        no_interval=None if interval else "no sample differs from the others",
         evidence={Role.GENERATED: Evidence("scores", ids, scores)},
         signed=signed or {},
         finding=finding,
-        galleries=(worst_of(ids, scores, worst_first, title),),
+        galleries=(worst_of(shown, scores[bad], worst_first, title),) if shown else (),
+    )
+
+
+def jackknifed(
+    context: Context,
+    output: str,
+    number: float,
+    without: Floats,
+    ids: Ids,
+    range_: tuple[float | None, float | None],
+) -> Estimate:
+    """A value of a whole set, and what it is `without` [n] each sample.
+
+    Its interval is the spread at this n; the jackknife's variance is too large if anything (Efron
+    and Stein 1981), also for counts of what is distinct, which draws with replacement make too few.
+    """
+    influence = (len(ids) - 1) * (without.mean() - without)
+    varies = bool(np.ptp(without) > 0)
+    se = standard_error(influence) if varies else 0.0
+    return Estimate(
+        output=output,
+        number=number,
+        n={Role.GENERATED: len(ids)},
+        interval=context.interval(number, se, "jackknife", "at_n", range_) if varies else None,
+        no_interval=None if varies else "the value is the same whichever sample is left out",
+        evidence={Role.GENERATED: Evidence("influence", ids, influence)},
     )
 
 

@@ -41,6 +41,15 @@ def best_of_references(texts: Fields, score: Callable[[str, str], float]) -> Flo
     return np.array(best, dtype=np.float64)
 
 
+def share(sums: Floats, _: Any = None) -> Floats:
+    """The first count over the second [b] of sums [b, 2]; 0 where the second is 0.
+
+    It is the `reduce` of metrics that are a share of summed counts.
+    """
+    first, second = sums[:, 0], sums[:, 1]
+    return np.divide(first, second, out=np.zeros(len(sums)), where=second > 0)
+
+
 def segment_statistics(
     scorer: Any, hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]
 ) -> Floats:

@@ -1,9 +1,11 @@
-"""Which language a text asks to be tokenised as, by its code or by the script it is written in."""
+"""What the script of a text tells: how to tokenise it, and whether it is at an end."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+
+import regex
 
 _HAN = re.compile("[\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]")
 _KANA = re.compile("[\u3040-\u30ff\u31f0-\u31ff\uff66-\uff9d]")
@@ -11,6 +13,7 @@ _HANGUL = re.compile("[\u1100-\u11ff\u3130-\u318f\uac00-\ud7af]")
 _UNSPACED = re.compile("[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff]")  # Thai, Lao, Burmese, Khmer
 _LETTER = re.compile(r"[^\W\d_]")
 _BEYOND = re.compile(r"[^\W\d_\x00-\x7f]")  # letters other than a to z
+_ENDED = regex.compile(r"[\p{Sentence_Terminal}…‥]['\"\p{Pe}\p{Pf}\p{Pi}\s]*\Z")
 _CODES = {
     **dict.fromkeys(("zh", "zho", "chi", "cmn", "yue"), "zh"),
     **dict.fromkeys(("ja", "jpn"), "ja"),
@@ -67,3 +70,8 @@ def is_spaced(text: str) -> bool:
     """Whether spaces part the words of a text, or it has no letters of a script without spaces."""
     letters = _HAN.findall(text) + _KANA.findall(text) + _UNSPACED.findall(text)
     return len(letters) * 2 <= len(_LETTER.findall(text)) or len(letters) <= 4 * len(text.split())
+
+
+def is_ended(text: str) -> bool:
+    """Whether a text ends as sentences do in some script, quotes and brackets left aside."""
+    return _ENDED.search(text) is not None

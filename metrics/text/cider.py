@@ -9,7 +9,7 @@ and |r| are lengths in words. Range [0, 10]; higher is better; a caption of fewe
 below 10. Where a caption has no n-gram of an order, or none that sets records apart, the order
 counts 0. Undefined where no n-gram of any reference does, as with a single record.
 
-Words are those of any script, characters where no space parts them (`tokens: unicode`; the paper's
+Words are those of any script, characters where no space parts them (`words: unicode`; the paper's
 code removes punctuation and lowers case too), or what spaces part (`whitespace`). Nothing is
 stemmed. Weights follow from the references given, so values of other references do not compare.
 
@@ -109,12 +109,12 @@ def cider(
     texts: Fields,
     context: Context,
     *,
-    tokens: Words = "unicode",
+    words: Words = "unicode",
     max_ngram_order: Annotated[int, AtLeast(1)] = 4,
     sigma: Annotated[float, AtLeast(0.1)] = 6.0,
 ) -> list[Estimate]:
     """The mean CIDEr-D of the hypotheses."""
-    split, references = SPLIT[tokens], texts.columns["references"]
+    split, references = SPLIT[words], texts.columns["references"]
     made = [split(text) for text in texts.columns["hypothesis"]]
     wanted = [[split(text) for text in some if text is not None] for some in references]
     scores = cider_d(made, wanted, max_ngram_order, sigma)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rouge_score import tokenize
 
-from geneval.text.words import words
+from geneval.text.words import spelt, words
 
 
 @given(st.text(alphabet=string.printable))
@@ -36,3 +36,14 @@ def test_ascii_words_are_those_of_rouge_score(text: str) -> None:
 def test_words_of_other_scripts(text: str, wanted: list[str]) -> None:
     """Letters keep their marks, scripts without spaces give characters."""
     assert words(text) == wanted
+
+
+def test_words_that_a_dictionary_could_have() -> None:
+    """Digits make no word, an apostrophe does not part one, marks stay with their letters."""
+    assert spelt("Don’t 3d mp3 co-op e\u0301t\u00e9 'quoted'") == [
+        "don't",
+        "co",
+        "op",
+        "été",
+        "quoted",
+    ]

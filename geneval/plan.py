@@ -15,7 +15,7 @@ from geneval.errors import UsageError, unknown
 from geneval.extractors.extractor import FeatureExtractor, Layer, LayerRole, layer_of
 from geneval.metric import READERS, Need
 from geneval.pairs import Asks
-from geneval.samples.sampleset import TEXT, FieldType
+from geneval.samples.sampleset import COST, TEXT, FieldType
 from geneval.samples.statistics import KnownMoments
 from geneval.suite import ExtractorChoice, MetricEntry, Suite
 from geneval.value import AddressBook, Role, parse_address
@@ -463,6 +463,8 @@ def _bring(field: str) -> str:
     """How samples come by a field."""
     if field in ("latent", "seed"):
         return "give a checkpoint whose adapter takes latents (`geneval.Generator(latent=…)`)"
+    if field in COST:
+        return "it is noted when a checkpoint makes samples (--checkpoint)"
     how = f"add it as a column, or name the column that holds it with --field {field}=COLUMN"
     if field == "references":
         return f"{how}, or give --reference FILE with the same ids or lines"

@@ -157,6 +157,47 @@ PAPERS: Mapping[str, Paper] = {
         "Diffusion Models Beat GANs on Image Synthesis",
         2021,
     ),
+    "arXiv:2102.08921": Paper(
+        "alaa2022authenticity",
+        "Alaa, Ahmed and van Breugel, Boris and Saveliev, Evgeny and van der Schaar, Mihaela",
+        "How Faithful is your Synthetic Data? Sample-level Metrics for Evaluating and Auditing "
+        "Generative Models",
+        2022,
+    ),
+    "arXiv:2004.05675": Paper(
+        "meehan2020copying",
+        "Meehan, Casey and Chaudhuri, Kamalika and Dasgupta, Sanjoy",
+        "A Non-Parametric Test to Detect Data-Copying in Generative Models",
+        2020,
+    ),
+    "arXiv:2302.04440": Paper(
+        "jiralerspong2023fld",
+        "Jiralerspong, Marco and Bose, Joey and Gemp, Ian and Qin, Chongli and Bachrach, Yoram "
+        "and Gidel, Gauthier",
+        "Feature Likelihood Divergence: Evaluating the Generalization of Generative Models Using "
+        "Samples",
+        2023,
+    ),
+    "arXiv:1610.06545": Paper(
+        "lopezpaz2017twosample",
+        "Lopez-Paz, David and Oquab, Maxime",
+        "Revisiting Classifier Two-Sample Tests",
+        2017,
+    ),
+    "arXiv:2206.08549": Paper(
+        "han2023rarity",
+        "Han, Jiyeon and Choi, Hwanil and Choi, Yunjey and Kim, Junho and Ha, Jung-Woo and "
+        "Choi, Jaesik",
+        "Rarity Score: A New Metric to Evaluate the Uncommonness of Synthesized Images",
+        2023,
+    ),
+    "arXiv:2202.10261": Paper(
+        "pizzi2022sscd",
+        "Pizzi, Ed and Roy, Sreya Dutta and Ravindra, Sugosh Nagavara and Goyal, Priya and Douze, "
+        "Matthijs",
+        "A Self-Supervised Descriptor for Image Copy Detection",
+        2022,
+    ),
     "arXiv:2106.03062": Paper(
         "bai2021mifid",
         "Bai, Ching-Yuan and Lin, Hsuan-Tien and Raffel, Colin and Kan, Wendy Chih-wen",
@@ -217,6 +258,7 @@ NETWORKS: Mapping[str, str] = {  # by the start of an extractor's name
     "dinov2": "arXiv:2304.07193",
     "clip": "arXiv:2103.00020",
     "lpips": "arXiv:1801.03924",
+    "sscd": "arXiv:2202.10261",
 }
 
 

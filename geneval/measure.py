@@ -229,7 +229,9 @@ class Measuring:
                 "context": [self.context.seed, self.context.level],
                 "backend": self.backend,
                 "code": own_source(),
-                "libraries": versions("numpy", "scipy", *TEXT_LIBRARIES, *LIBRARIES),
+                "libraries": versions(
+                    "numpy", "scipy", "scikit-learn", *TEXT_LIBRARIES, *LIBRARIES
+                ),
             }
         )
 

@@ -1,4 +1,4 @@
-"""Kernels that one metric alone needs: sorted projections, cosines, ratios of distances.
+"""Kernels that one metric alone needs: sorted projections, cosines, balls, mixtures of Gaussians.
 
 As in `linalg`, arithmetic is float64 on the chosen device, numpy stands on both sides, and a sweep
 holds no more than a few tiles of about `TILE_BYTES`.
@@ -6,6 +6,7 @@ holds no more than a few tiles of about `TILE_BYTES`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -193,6 +194,46 @@ def ball_ratios(x: NDArray[Any], centres: NDArray[Any], inner: Floats, outer: Fl
         pairs.append(torch.stack([i + start, j], dim=1).cpu().numpy())
         grown.append(as_array(more[i, j]))
     return Ratios(best, ball, second, np.concatenate(pairs), np.concatenate(grown))
+
+
+# ---------------------------------------------------------------------------------- mixtures
+
+
+@dataclass(frozen=True)
+class MixtureSums:
+    """Log density float64 [m] of rows x under a mixture of Gaussians, and sums over the rows.
+
+    `mass` float64 [n] is how much of the rows each Gaussian explains, `spread` [n] the sum of their
+    squared distances from its centre, weighted so.
+    """
+
+    log_density: Floats
+    mass: Floats
+    spread: Floats
+
+
+def mixture_sums(
+    x: NDArray[Any], centres: NDArray[Any], variance: Floats, beside: Floats | None = None
+) -> MixtureSums:
+    """Sums for rows x [m, d] under Gaussians of equal weight around `centres` [n, d].
+
+    `variance` [n] is that of each in every direction; `beside` [m] is the log density of something
+    that is added to the mixture with the weight of all Gaussians together.
+    """
+    rows, middles, width = as_tensor(x), as_tensor(centres), as_tensor(variance)
+    n, d = middles.shape
+    offset = -d / 2 * (width.log() + math.log(2 * math.pi)) - math.log(n)
+    found, mass, spread = [], torch.zeros_like(width), torch.zeros_like(width)
+    for start, squared in _squared_distances(rows, middles):
+        log = (squared / (-2 * width)).add_(offset)
+        total = log.logsumexp(1)
+        if beside is not None:
+            total = torch.logaddexp(total, as_tensor(beside[start : start + len(squared)]))
+        share = log.sub_(total[:, None]).exp_()
+        mass += share.sum(0)
+        spread += share.mul_(squared).sum(0)
+        found.append(total)
+    return MixtureSums(as_array(torch.cat(found)), as_array(mass), as_array(spread))
 
 
 def _squared_distances(

@@ -73,7 +73,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
         "train": neighbours("train", 1),
     },
     example=example,
-    conventions={"ties": "<=", "quantile": "inverted cdf"},
+    conventions={"ties": "<=", "rank": "inverted cdf"},
 )
 def nearest_train(
     generated: Neighbours,

@@ -196,6 +196,42 @@ def ball_ratios(x: NDArray[Any], centres: NDArray[Any], inner: Floats, outer: Fl
     return Ratios(best, ball, second, np.concatenate(pairs), np.concatenate(grown))
 
 
+@dataclass(frozen=True)
+class Smallest:
+    """The smallest ball that holds each row: its `radius` [n] and its centre's row `ball` [n].
+
+    `second` [n] is the radius without that ball. Radii are infinite where no ball is left.
+    """
+
+    radius: Floats
+    ball: Ints
+    second: Floats
+
+
+def smallest_balls(x: NDArray[Any], centres: NDArray[Any], radius: Floats) -> Smallest:
+    """The smallest of the balls [m] around `centres` that hold each row of x; m is at least 2.
+
+    A row at the radius itself is inside. Rows near a radius are measured from differences, so that
+    ties are ties.
+    """
+    rows, middles, reach = as_tensor(x), as_tensor(centres), as_tensor(radius)
+    squared_reach, longest = reach.square(), middles.norm(dim=1)
+    first, second = np.empty(len(rows)), np.empty(len(rows))
+    ball = np.empty(len(rows), dtype=np.int64)
+    rounding = (rows.shape[1] + 8) * torch.finfo(torch.float64).eps
+    for start, squared in _squared_distances(rows, middles):
+        part = rows[start : start + len(squared)]
+        slack = (part.norm(dim=1)[:, None] + longest).square_().mul_(rounding)
+        inside = squared <= squared_reach
+        i, j = ((squared - squared_reach).abs() <= slack).nonzero().unbind(1)
+        inside[i, j] = _row_distances(part[i], middles[j]) <= reach[j]
+        held = torch.where(inside, reach, torch.inf).topk(2, dim=1, largest=False)
+        here = slice(start, start + len(part))
+        first[here], second[here] = as_array(held.values[:, 0]), as_array(held.values[:, 1])
+        ball[here] = held.indices[:, 0].cpu().numpy()
+    return Smallest(first, ball, second)
+
+
 # ---------------------------------------------------------------------------------- mixtures
 
 

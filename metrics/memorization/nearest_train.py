@@ -94,8 +94,7 @@ def nearest_train(
     exact = rounding * float(np.median(y))
     n = {Role.GENERATED: len(x), Role.REFERENCE: len(y), Role.TRAIN: len(train.ids)}
     moves = quantile_influence(x, y, quantile)
-    nothing = np.zeros(len(y))
-    shares = (("exact_copies", exact, nothing), ("near_copies", max(threshold, exact), moves))
+    shares = (("exact_copies", exact, 0 * moves), ("near_copies", max(threshold, exact), moves))
     estimates = []
     for output, within, influence in shares:
         scores = (x <= within).astype(np.float64)

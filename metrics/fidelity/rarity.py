@@ -74,8 +74,6 @@ def rarity(
     k: Annotated[int, AtLeast(1)] = 3,
 ) -> list[Estimate]:
     """The mean rarity of the samples that lie in a ball."""
-    if reference.n < k + 2:
-        raise Undefined(f"{reference.n} reference samples for k = {k}: needs at least k + 2")
     radius = near_reference.radius(k)
     found = smallest_balls(generated.x, reference.x, radius)
     rows = np.flatnonzero(np.isfinite(found.radius))

@@ -130,7 +130,8 @@ class Neighbours:
 
     def nearest(self, row: int) -> str:
         """Id of the sample that is nearest to that of a row."""
-        return (self.among or self.ids)[self.index[row, 0]]
+        ids = self.among or self.ids
+        return ids[self.index[row, 0]]
 
 
 @dataclass(frozen=True, eq=False)

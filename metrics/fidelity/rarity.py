@@ -126,7 +126,8 @@ def own_rarity(near: Neighbours, k: int) -> Floats:
     """
     found = np.full(len(near.ids), np.inf)
     np.minimum.at(found, near.index[:, :k].ravel(), np.repeat(near.radius(k + 1), k))
-    return found[np.isfinite(found)]
+    held: Floats = found[np.isfinite(found)]
+    return held
 
 
 def galleries(generated: Features, rows: Ints, scores: Floats) -> tuple[Gallery, ...]:

@@ -102,23 +102,14 @@ def ct(
     seed: int = 0,
 ) -> list[Estimate]:
     """The mean z over the cells, with the test's p-value and the cells."""
-    distances = near_generated.radius(1), near_reference.radius(1)
     places = cells_of(train, (generated, reference), min(cells, train.n), dimensions, seed)
-    found = [
-        compared(*(np.flatnonzero(place == cell) for place in places), *distances)
-        for cell in range(cells)
-        if (places[0] == cell).sum() >= least and (places[1] == cell).any()
-    ]
-    if not found:
-        raise Undefined(
-            f"no cell has {least} generated samples and a reference sample: give more samples, or "
-            "set cells or least lower"
-        )
-    counted = sum(len(cell.reference) for cell in found)
-    weights = [len(cell.reference) / counted for cell in found]
-    number = float(sum(w * cell.z for w, cell in zip(weights, found, strict=True)))
-    moves = influences(found, weights, generated.n, reference.n)
-    se = float(np.hypot(*map(standard_error, moves)))
+    near = near_generated.radius(1), near_reference.radius(1)
+    found = [compared(*rows, *near) for rows in well_filled(places, cells, least)]
+    sizes = np.array([len(cell.reference) for cell in found], dtype=np.float64)
+    weights = sizes / sizes.sum()
+    number = float(weights @ [cell.z for cell in found])
+    by_mine, by_theirs = influences(found, weights, generated.n, reference.n)
+    se = float(np.hypot(standard_error(by_mine), standard_error(by_theirs)))
     z = number / float(np.linalg.norm(weights))
     return [
         Estimate(
@@ -127,8 +118,8 @@ def ct(
             n={Role.GENERATED: generated.n, Role.REFERENCE: reference.n, Role.TRAIN: train.n},
             interval=context.interval(number, se, "DeLong placements", "at_n"),
             evidence={
-                Role.GENERATED: Evidence("influence", generated.ids, moves[0]),
-                Role.REFERENCE: Evidence("influence", reference.ids, moves[1]),
+                Role.GENERATED: Evidence("influence", generated.ids, by_mine),
+                Role.REFERENCE: Evidence("influence", reference.ids, by_theirs),
             },
             finding=told(z, len(found), cells),
             tables=(table(found),),
@@ -142,7 +133,7 @@ def cells_of(
 ) -> list[Ints]:
     """The cell of every row of the sets asked, from k-means of the training rows in id order."""
     from sklearn.cluster import KMeans
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     train = train.take(np.array(sorted(range(train.n), key=lambda row: train.ids[row])))
     moments = train.moments()
@@ -153,6 +144,22 @@ def cells_of(
         return [means.predict(one).astype(np.int64) for one in rows[1:]]
 
 
+def well_filled(places: list[Ints], cells: int, least: int) -> list[tuple[Ints, Ints]]:
+    """Rows of generated and reference samples in each cell that has enough of the former.
+
+    Raises `Undefined` where none has; `places` hold the cell of every row of both.
+    """
+    generated, reference = places
+    rows = [(np.flatnonzero(generated == c), np.flatnonzero(reference == c)) for c in range(cells)]
+    found = [(mine, theirs) for mine, theirs in rows if len(mine) >= least and len(theirs)]
+    if not found:
+        raise Undefined(
+            f"no cell has {least} generated samples and a reference sample: give more samples, or "
+            "set cells or least lower"
+        )
+    return found
+
+
 def compared(generated: Ints, reference: Ints, near: Floats, near_reference: Floats) -> Cell:
     """The comparison of one cell; `near` and `near_reference` are the distances of all samples."""
     x, y = near[generated], near_reference[reference]
@@ -161,7 +168,7 @@ def compared(generated: Ints, reference: Ints, near: Floats, near_reference: Flo
     return Cell(generated, reference, test.z, slope, placements(x, y), placements(y, x))
 
 
-def influences(found: list[Cell], weights: list[float], n: int, m: int) -> tuple[Floats, Floats]:
+def influences(found: list[Cell], weights: Floats, n: int, m: int) -> tuple[Floats, Floats]:
     """Influence of every generated [n] and reference [m] sample: its placement in its cell."""
     generated, reference = np.zeros(n), np.zeros(m)
     for weight, cell in zip(weights, found, strict=True):

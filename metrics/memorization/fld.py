@@ -34,7 +34,7 @@ Paper: Jiralerspong et al. 2023, arXiv:2302.04440. Widths are a maximum by `scip
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -44,7 +44,7 @@ from geneval.linalg import Floats
 from geneval.metric import Undefined, features, metric
 from geneval.neighbours import nearest
 from geneval.resample import Context, standard_error
-from geneval.sweeps import mixture_sums
+from geneval.sweeps import MixtureSums, mixture_sums
 from geneval.value import Estimate, Evidence, Gallery, OutputSpec, Role
 
 LEAST = 0.01  # of a width, in deviations of a feature
@@ -93,48 +93,57 @@ def fld(
     variance = fitted(t, x)
     scale = 100 / x.shape[1]
     of_reference, of_train = (mixture_sums(rows, x, variance) for rows in (y, t))
-    scores = -scale * of_reference.log_density - 100 * baseline
-    known = scale * (of_train.log_density - of_train.log_density.mean())
-    # A Gaussian of more weight adds where it explains more than the others do.
-    by_reference, by_train = (
-        scale * (found.mass * len(x) / len(rows) - 1)
-        for found, rows in ((of_reference, y), (of_train, t))
-    )
-    number = float(scores.mean())
-    gap = float(scale * (of_train.log_density.mean() - of_reference.log_density.mean()))
-    moves = {
-        "fld": {Role.GENERATED: -by_reference, Role.REFERENCE: scores - number},
-        "gap": {
-            Role.GENERATED: by_train - by_reference,
-            Role.REFERENCE: scores - number,
-            Role.TRAIN: known,
-        },
-    }
+    likely, known = (scale * float(of.log_density.mean()) for of in (of_reference, of_train))
+    moves = influences(of_reference, of_train, scale)
     return [
         Estimate(
             output=output,
             number=value,
             n=n,
             interval=context.interval(
-                value, error(list(moves[output].values())), "influence function", "at_n"
+                value, error(moves[output].values()), "influence function", "at_n"
             ),
             evidence={
-                role: Evidence("influence", sides[role].ids, rows - rows.mean())
+                role: Evidence("influence", sides[role].ids, rows)
                 for role, rows in moves[output].items()
             },
             finding=finding,
             galleries=galleries,
         )
         for output, value, finding, galleries in (
-            ("fld", number, "" if baseline else "no baseline is taken off", ()),
-            ("gap", gap, "", (narrowest(generated, variance),)),
+            ("fld", -likely - 100 * baseline, "" if baseline else "no baseline is taken off", ()),
+            ("gap", known - likely, "", (narrowest(generated, variance),)),
         )
     ]
 
 
-def error(influences: list[Floats]) -> float:
+def influences(
+    of_reference: MixtureSums, of_train: MixtureSums, scale: float
+) -> dict[str, dict[Role, Floats]]:
+    """Influence of every sample on the divergence and on the gap, by output and role."""
+    # A Gaussian of more weight adds where it explains more than the others do.
+    fresh, known = (
+        scale * (found.mass * len(found.mass) / len(found.log_density) - 1)
+        for found in (of_reference, of_train)
+    )
+    unlikely = -scale * of_reference.log_density
+    moves = {
+        "fld": {Role.GENERATED: -fresh, Role.REFERENCE: unlikely},
+        "gap": {
+            Role.GENERATED: known - fresh,
+            Role.REFERENCE: unlikely,
+            Role.TRAIN: scale * of_train.log_density,
+        },
+    }
+    return {
+        output: {role: rows - rows.mean() for role, rows in of.items()}
+        for output, of in moves.items()
+    }
+
+
+def error(moves: Iterable[Floats]) -> float:
     """Standard error from the influences of independent sides."""
-    return float(np.linalg.norm([standard_error(rows) for rows in influences]))
+    return float(np.linalg.norm([standard_error(rows) for rows in moves]))
 
 
 def standardised(
@@ -161,7 +170,7 @@ def fitted(train: Floats, centres: Floats) -> Floats:
     The rows are also explained by a Gaussian about their mean.
     """
     d = train.shape[1]
-    variance = np.maximum(nearest(centres, 1, train)[0][:, 0] ** 2 / d, LEAST**2)
+    variance: Floats = (nearest(centres, 1, train)[0][:, 0] ** 2 / d).clip(LEAST**2)
     apart = ((train - train.mean(0)) ** 2).sum(1)
     broad = max(float(apart.mean()) / d, LEAST**2)
     before = -math.inf
@@ -173,8 +182,8 @@ def fitted(train: Floats, centres: Floats) -> Floats:
             break
         before = likelihood
         explains = found.mass > np.finfo(np.float64).tiny
-        variance[explains] = (found.spread[explains] / found.mass[explains]) / d
-        variance = np.maximum(variance, LEAST**2)
+        variance[explains] = found.spread[explains] / found.mass[explains] / d
+        variance.clip(LEAST**2, out=variance)
         share = np.exp(beside - found.log_density)
         if share.sum() > 0:
             broad = max(float(share @ apart / share.sum()) / d, LEAST**2)

@@ -94,30 +94,43 @@ def nearest_train(
     exact = rounding * float(np.median(y))
     n = {Role.GENERATED: len(x), Role.REFERENCE: len(y), Role.TRAIN: len(train.ids)}
     moves = quantile_influence(x, y, quantile)
-    shares = (("exact_copies", exact, 0 * moves), ("near_copies", max(threshold, exact), moves))
-    estimates = []
-    for output, within, influence in shares:
-        scores = (x <= within).astype(np.float64)
-        estimates.append(
-            Estimate(
-                output=output,
-                number=float(scores.mean()),
-                n=n,
-                interval=proportion_interval(scores, influence, context.level, "wilson"),
-                evidence={
-                    Role.GENERATED: Evidence("scores", generated.ids, scores),
-                    Role.REFERENCE: Evidence("influence", reference.ids, influence),
-                },
-                tables=(distribution(generated, reference),) if output == "exact_copies" else (),
-                galleries=closest(generated, x) if output == "exact_copies" else (),
-            )
-        )
+    exact_copies = within(exact, 0 * moves, "exact_copies", generated, reference, context)
+    near_copies = within(max(threshold, exact), moves, "near_copies", generated, reference, context)
+    exact_copies = replace(
+        exact_copies,
+        tables=(distribution(generated, reference),),
+        galleries=closest(generated, x),
+    )
     return [
-        estimates[0],
-        more_than_chance(estimates[1], quantile),
-        relative(x, y, generated, reference, n, context),
-        ratio(generated, reference, n, context),
+        replace(estimate, n=n)
+        for estimate in (
+            exact_copies,
+            more_than_chance(near_copies, quantile),
+            relative(generated, reference, context),
+            ratio(generated, reference, context),
+        )
     ]
+
+
+def within(
+    most: float,
+    influence: Floats,
+    output: str,
+    generated: Neighbours,
+    reference: Neighbours,
+    context: Context,
+) -> Estimate:
+    """The share of samples at most so far away; `influence` [m] is that of the reference on it."""
+    scores = (generated.radius(1) <= most).astype(np.float64)
+    return Estimate(
+        output=output,
+        number=float(scores.mean()),
+        interval=proportion_interval(scores, influence, context.level, "wilson"),
+        evidence={
+            Role.GENERATED: Evidence("scores", generated.ids, scores),
+            Role.REFERENCE: Evidence("influence", reference.ids, influence),
+        },
+    )
 
 
 def quantile_influence(x: Floats, y: Floats, quantile: float) -> Floats:
@@ -152,22 +165,15 @@ def more_than_chance(copies: Estimate, quantile: float) -> Estimate:
     return replace(copies, finding=f"{told}; these are {which} that")
 
 
-def relative(
-    x: Floats,
-    y: Floats,
-    generated: Neighbours,
-    reference: Neighbours,
-    n: Mapping[Role, int | None],
-    context: Context,
-) -> Estimate:
-    """The quotient of the mean distances x [n] and y [m]."""
+def relative(generated: Neighbours, reference: Neighbours, context: Context) -> Estimate:
+    """The quotient of the mean distances of both sides."""
+    x, y = generated.radius(1), reference.radius(1)
     number = float(x.mean() / y.mean())
     by_x, by_y = (x - x.mean()) / y.mean(), -number * (y - y.mean()) / y.mean()
     se = float(np.hypot(standard_error(by_x), standard_error(by_y)))
     return Estimate(
         output="relative_distance",
         number=number,
-        n=n,
         interval=context.interval(number, se, "delta method", "at_n", (0, None)),
         evidence={
             Role.GENERATED: Evidence("influence", generated.ids, by_x),
@@ -176,16 +182,13 @@ def relative(
     )
 
 
-def ratio(
-    generated: Neighbours, reference: Neighbours, n: Mapping[Role, int | None], context: Context
-) -> Estimate:
+def ratio(generated: Neighbours, reference: Neighbours, context: Context) -> Estimate:
     """The mean of Lowe's ratio, with that of the reference."""
     scores = lowe(generated)
     number, se = float(scores.mean()), standard_error(scores)
     return Estimate(
         output="neighbour_ratio",
         number=number,
-        n=n,
         interval=context.interval(number, se, "central limit theorem", "at_n", (0, 1)),
         evidence={Role.GENERATED: Evidence("scores", generated.ids, scores)},
         finding=f"held-out samples have {lowe(reference).mean():.4g}",

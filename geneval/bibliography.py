@@ -78,6 +78,12 @@ PAPERS: Mapping[str, Paper] = {
         "SQuAD: 100,000+ Questions for Machine Comprehension of Text",
         2016,
     ),
+    "arXiv:1610.06545": Paper(
+        "lopezpaz2017twosample",
+        "Lopez-Paz, David and Oquab, Maxime",
+        "Revisiting Classifier Two-Sample Tests",
+        2017,
+    ),
     "arXiv:1706.08500": Paper(
         "heusel2017fid",
         "Heusel, Martin and Ramsauer, Hubert and Unterthiner, Thomas and Nessler, Bernhard and "
@@ -152,6 +158,19 @@ PAPERS: Mapping[str, Paper] = {
         "Reliable Fidelity and Diversity Metrics for Generative Models",
         2020,
     ),
+    "arXiv:2004.05675": Paper(
+        "meehan2020copying",
+        "Meehan, Casey and Chaudhuri, Kamalika and Dasgupta, Sanjoy",
+        "A Non-Parametric Test to Detect Data-Copying in Generative Models",
+        2020,
+    ),
+    "arXiv:2102.08921": Paper(
+        "alaa2022authenticity",
+        "Alaa, Ahmed and van Breugel, Boris and Saveliev, Evgeny and van der Schaar, Mihaela",
+        "How Faithful is your Synthetic Data? Sample-level Metrics for Evaluating and Auditing "
+        "Generative Models",
+        2022,
+    ),
     "arXiv:2103.00020": Paper(
         "radford2021clip",
         "Radford, Alec and Kim, Jong Wook and Hallacy, Chris and Ramesh, Aditya and Goh, Gabriel "
@@ -224,6 +243,13 @@ PAPERS: Mapping[str, Paper] = {
         "Novelty in Text Generation Using RAVEN",
         2023,
     ),
+    "arXiv:2202.10261": Paper(
+        "pizzi2022sscd",
+        "Pizzi, Ed and Roy, Sreya Dutta and Ravindra, Sugosh Nagavara and Goyal, Priya and Douze, "
+        "Matthijs",
+        "A Self-Supervised Descriptor for Image Copy Detection",
+        2022,
+    ),
     "arXiv:2202.13587": Paper(
         "liu2022distinct",
         "Liu, Siyang and Sabour, Sahand and Zheng, Yinhe and Ke, Pei and Zhu, Xiaoyan and Huang, "
@@ -236,6 +262,21 @@ PAPERS: Mapping[str, Paper] = {
         "Karras, Tero and Aittala, Miika and Aila, Timo and Laine, Samuli",
         "Elucidating the Design Space of Diffusion-Based Generative Models",
         2022,
+    ),
+    "arXiv:2206.08549": Paper(
+        "han2023rarity",
+        "Han, Jiyeon and Choi, Hwanil and Choi, Yunjey and Kim, Junho and Ha, Jung-Woo and "
+        "Choi, Jaesik",
+        "Rarity Score: A New Metric to Evaluate the Uncommonness of Synthesized Images",
+        2023,
+    ),
+    "arXiv:2302.04440": Paper(
+        "jiralerspong2023fld",
+        "Jiralerspong, Marco and Bose, Joey and Gemp, Ian and Qin, Chongli and Bachrach, Yoram "
+        "and Gidel, Gauthier",
+        "Feature Likelihood Divergence: Evaluating the Generalization of Generative Models Using "
+        "Samples",
+        2023,
     ),
     "arXiv:2304.07193": Paper(
         "oquab2023dinov2",

@@ -110,12 +110,14 @@ class Features:
 class Neighbours:
     """The k nearest samples of each sample: `distance` float64 and `index` int64, both [n, k].
 
-    Distances are Euclidean and ascend along a row; a sample is not its own neighbour.
+    Distances are Euclidean and ascend along a row; a sample is not its own neighbour. The index
+    counts the samples `among`, those of another set, or the samples themselves where that is None.
     """
 
     ids: Ids
     distance: NDArray[np.float64]
     index: NDArray[np.int64]
+    among: Ids | None = None
 
     @property
     def k(self) -> int:
@@ -125,6 +127,11 @@ class Neighbours:
     def radius(self, k: int) -> NDArray[np.float64]:
         """Distance [n] to the k-th nearest neighbour, counted from 1."""
         return self.distance[:, k - 1]
+
+    def nearest(self, row: int) -> str:
+        """Id of the sample that is nearest to that of a row."""
+        ids = self.among or self.ids
+        return ids[self.index[row, 0]]
 
 
 @dataclass(frozen=True, eq=False)

@@ -43,6 +43,7 @@ from geneval.value import (
 )
 
 EvidenceByRole = Mapping[Role, Evidence]
+STATISTICS_LIBRARIES = ("numpy", "scipy", "scikit-learn")
 TEXT_LIBRARIES = (
     "sacrebleu",
     "rapidfuzz",
@@ -230,7 +231,7 @@ class Measuring:
                 "context": [self.context.seed, self.context.level],
                 "backend": self.backend,
                 "code": own_source(),
-                "libraries": versions("numpy", "scipy", *TEXT_LIBRARIES, *LIBRARIES),
+                "libraries": versions(*STATISTICS_LIBRARIES, *TEXT_LIBRARIES, *LIBRARIES),
             }
         )
 

@@ -51,7 +51,8 @@ class Need:
 
     features, logits: `role`, the role of the extractor's `layer`, and the extractor of the
     measurement unless `extractor` names one; `or_moments` accepts a role that is known by its
-    moments only. neighbours: also `k`.
+    moments only. neighbours: also `k`, and `among`, another role to seek them in, of which the
+    metric asks something too.
     labels: `role` and `source`, and `classes` that predictions must be able to name. fields: `role`
     and `columns`, and `also`, columns that are delivered where the samples have them (in a plan
     they stand in `columns` too); `own` columns are a sample's own, such as a rating of it, and may
@@ -65,6 +66,7 @@ class Need:
     extractor: str | None = None
     or_moments: bool = False
     k: int = 0
+    among: Role | None = None
     source: LabelSource = "given"
     columns: tuple[str, ...] = ()
     also: tuple[str, ...] = ()
@@ -90,9 +92,10 @@ def logits(role: str) -> Need:
     return Need("logits", Role(role), layer="logits")
 
 
-def neighbours(role: str, k: int) -> Need:
-    """The k nearest neighbours of every sample within its own role."""
-    return Need("neighbours", Role(role), k=k, layer="features")
+def neighbours(role: str, k: int, among: str | None = None) -> Need:
+    """The k nearest neighbours of every sample within its own role, or among another role."""
+    other = Role(among) if among else None
+    return Need("neighbours", Role(role), k=k, among=other, layer="features")
 
 
 def labels(role: str, source: LabelSource, classes: Sequence[str] | None = None) -> Need:

@@ -160,7 +160,7 @@ class Plan:
         widest: dict[tuple[Role, str], int] = {}
         for measurement in self.measurements:
             for need in measurement.needs.values():
-                if need.kind == "neighbours":
+                if need.kind == "neighbours" and need.among is None:
                     place = (need.role, need.extractor or measurement.extractor)
                     widest[place] = max(widest.get(place, 0), need.k)
         return widest

@@ -1,4 +1,4 @@
-"""Kernels that one metric alone needs: sorted projections, cosines, ratios of distances.
+"""Kernels that one metric alone needs: sorted projections, cosines, balls, mixtures of Gaussians.
 
 As in `linalg`, arithmetic is float64 on the chosen device, numpy stands on both sides, and a sweep
 holds no more than a few tiles of about `TILE_BYTES`.
@@ -6,6 +6,7 @@ holds no more than a few tiles of about `TILE_BYTES`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -193,6 +194,82 @@ def ball_ratios(x: NDArray[Any], centres: NDArray[Any], inner: Floats, outer: Fl
         pairs.append(torch.stack([i + start, j], dim=1).cpu().numpy())
         grown.append(as_array(more[i, j]))
     return Ratios(best, ball, second, np.concatenate(pairs), np.concatenate(grown))
+
+
+@dataclass(frozen=True)
+class Smallest:
+    """The smallest ball that holds each row: its `radius` [n] and its centre's row `ball` [n].
+
+    `second` [n] is the radius without that ball. Radii are infinite where no ball is left.
+    """
+
+    radius: Floats
+    ball: Ints
+    second: Floats
+
+
+def smallest_balls(x: NDArray[Any], centres: NDArray[Any], radius: Floats) -> Smallest:
+    """The smallest of the balls [m] around `centres` that hold each row of x; m is at least 2.
+
+    A row at the radius itself is inside. Rows near a radius are measured from differences, so that
+    ties are ties.
+    """
+    rows, middles, reach = as_tensor(x), as_tensor(centres), as_tensor(radius)
+    squared_reach, longest = reach.square(), middles.norm(dim=1)
+    first, second = np.empty(len(rows)), np.empty(len(rows))
+    ball = np.empty(len(rows), dtype=np.int64)
+    rounding = (rows.shape[1] + 8) * torch.finfo(torch.float64).eps
+    for start, squared in _squared_distances(rows, middles):
+        part = rows[start : start + len(squared)]
+        slack = (part.norm(dim=1)[:, None] + longest).square_().mul_(rounding)
+        inside = squared <= squared_reach
+        i, j = ((squared - squared_reach).abs() <= slack).nonzero().unbind(1)
+        inside[i, j] = _row_distances(part[i], middles[j]) <= reach[j]
+        held = torch.where(inside, reach, torch.inf).topk(2, dim=1, largest=False)
+        here = slice(start, start + len(part))
+        first[here], second[here] = as_array(held.values[:, 0]), as_array(held.values[:, 1])
+        ball[here] = held.indices[:, 0].cpu().numpy()
+    return Smallest(first, ball, second)
+
+
+# ---------------------------------------------------------------------------------- mixtures
+
+
+@dataclass(frozen=True)
+class MixtureSums:
+    """Log density float64 [m] of rows x under a mixture of Gaussians, and sums over the rows.
+
+    `mass` float64 [n] is how much of the rows each Gaussian explains, `spread` [n] the sum of their
+    squared distances from its centre, weighted so.
+    """
+
+    log_density: Floats
+    mass: Floats
+    spread: Floats
+
+
+def mixture_sums(
+    x: NDArray[Any], centres: NDArray[Any], variance: Floats, beside: Floats | None = None
+) -> MixtureSums:
+    """Sums for rows x [m, d] under Gaussians of equal weight around `centres` [n, d].
+
+    `variance` [n] is that of each in every direction; `beside` [m] is the log density of something
+    that is added to the mixture with the weight of all Gaussians together.
+    """
+    rows, middles, width = as_tensor(x), as_tensor(centres), as_tensor(variance)
+    n, d = middles.shape
+    offset = -d / 2 * (width.log() + math.log(2 * math.pi)) - math.log(n)
+    found, mass, spread = [], torch.zeros_like(width), torch.zeros_like(width)
+    for start, squared in _squared_distances(rows, middles):
+        log = (squared / (-2 * width)).add_(offset)
+        total = log.logsumexp(1)
+        if beside is not None:
+            total = torch.logaddexp(total, as_tensor(beside[start : start + len(squared)]))
+        share = log.sub_(total[:, None]).exp_()
+        mass += share.sum(0)
+        spread += share.mul_(squared).sum(0)
+        found.append(total)
+    return MixtureSums(as_array(torch.cat(found)), as_array(mass), as_array(spread))
 
 
 def _squared_distances(

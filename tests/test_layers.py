@@ -28,6 +28,7 @@ LAYERS = [
         "geneval.neighbours",
         "geneval.kernels",
         "geneval.pairs",
+        "geneval.ranks",
         "geneval.frechet",
         "geneval.ledger",
         "geneval.machine",

@@ -67,6 +67,8 @@ class Inputs:
         match need.kind:
             case "features" | "logits":
                 return self._features(need.role, name, need.layer or "features", scope)
+            case "neighbours" if need.among:
+                return self._across(need.role, need.among, name, need.k, scope)
             case "neighbours":
                 return self._neighbours(need.role, name, need.k, scope)
             case "labels":
@@ -146,6 +148,17 @@ class Inputs:
             self._known[key] = Neighbours(features.ids, *found)
         known: Neighbours = self._known[key]
         return Neighbours(known.ids, known.distance[:, :k], known.index[:, :k])
+
+    def _across(self, role: Role, among: Role, name: str, k: int, scope: Scope) -> Neighbours:
+        """The nearest samples of another role; the deepest search so far serves all."""
+        x, y = (self._features(one, name, "features", scope) for one in (role, among))
+        if k > y.n:
+            raise Undefined(f"{y.n} {among} samples are too few for {k} neighbours of a sample")
+        key = ("across", role, among, name, scope.name)
+        if key not in self._known or self._known[key].k < k:
+            self._known[key] = Neighbours(x.ids, *nearest(x.x, k, y.x), y.ids)
+        known: Neighbours = self._known[key]
+        return Neighbours(x.ids, known.distance[:, :k], known.index[:, :k], y.ids)
 
     def _near_of_pair(
         self, role: Role, name: str, scope: Scope, k: int

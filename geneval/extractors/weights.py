@@ -21,7 +21,7 @@ from geneval.errors import UsageError, unknown
 from geneval.ledger import default_root, file_digest
 from geneval.signature import Digest
 
-_OTHER_NAME = re.compile(r"digits|[\w-]+:[\w.-]+")  # extractors whose weights nobody published
+_OTHER_NAME = re.compile(r"digits|sscd|[\w-]+:[\w.-]+")  # no file or digest of theirs is known
 SUFFIXES = (".safetensors", ".pth", ".pt")
 
 

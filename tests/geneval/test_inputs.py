@@ -122,6 +122,22 @@ def test_too_few_samples_for_k_are_undefined(inputs: Inputs, k: int) -> None:
         inputs.get(neighbours("generated", k), "digits", EVERYTHING)
 
 
+def test_neighbours_among_another_role_are_the_nearest(inputs: Inputs) -> None:
+    """Distances and rows as scipy has them, by the ids of the other role; a deeper one serves."""
+    x, y = (inputs.get(features(role), "digits", EVERYTHING) for role in ("generated", "reference"))
+    apart = cdist(x.x.astype(np.float64), y.x.astype(np.float64))
+    for k in (3, 1):
+        found = inputs.get(neighbours("generated", k, among="reference"), "digits", EVERYTHING)
+        np.testing.assert_allclose(found.distance, np.sort(apart, axis=1)[:, :k], rtol=1e-9)
+        assert (found.ids, found.among, found.k) == (x.ids, y.ids, k)
+        assert found.nearest(5) == y.ids[apart[5].argmin()]
+    scope = Scope("few", {Role.REFERENCE: frozenset(y.ids[:10])})
+    few = inputs.get(neighbours("generated", 1, among="reference"), "digits", scope)
+    np.testing.assert_allclose(few.distance[:, 0], apart[:, :10].min(axis=1), rtol=1e-9)
+    with pytest.raises(Undefined, match="10 reference samples are too few for 11 neighbours"):
+        inputs.get(neighbours("generated", 11, among="reference"), "digits", scope)
+
+
 def test_given_labels_belong_to_the_good_samples(
     inputs: Inputs, digits: tuple[Split, Split]
 ) -> None:

@@ -172,6 +172,47 @@ def test_positions_are_scaled_as_dinov2_does(rng: np.random.Generator) -> None:
 
 
 @pytest.fixture(scope="session")
+def sscd_twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of SSCD's ResNet-50 under the names of the authors' torchvision file."""
+    with without_initial_values():
+        net = torchvision.models.resnet50(num_classes=512)
+    tensors = randomised(net).state_dict()
+    tensors |= {name: one.abs() + 0.1 for name, one in tensors.items() if "running_var" in name}
+    path = tmp_path_factory.mktemp("sscd") / "sscd_disc_mixup.torchvision.pt"
+    torch.save({f"backbone.{name}": one for name, one in tensors.items()}, path)
+    return path
+
+
+def test_sscd_is_generalised_mean_pooling_of_a_resnet(sscd_twin: Path, pictures: Pictures) -> None:
+    """Torchvision's own network up to its pooling, then the paper's formula, written out."""
+    mine = built("sscd", sscd_twin)
+    assert (mine.identity["resize"], mine.identity["ext"]) == ("antialias", "sscd")
+    peer = torchvision.models.resnet50(num_classes=512).eval()
+    file = torch.load(sscd_twin, weights_only=True)
+    peer.load_state_dict({name.removeprefix("backbone."): one for name, one in file.items()})
+    trunk = torch.nn.Sequential(*list(peer.children())[:-2])
+    (image,) = pictures(1, 1)
+    resize = Compose([Resize([288, 288], antialias=True)])
+    pixels = resize(torch.as_tensor(image).permute(2, 0, 1).float()) / 255
+    mean, std = (
+        torch.tensor(v)[:, None, None] for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
+    )
+    with torch.inference_mode():
+        places = trunk(((pixels - mean) / std)[None])[0].flatten(1).double()
+        pooled = (places.clamp(min=1e-6) ** 3).mean(1) ** (1 / 3)
+        made = peer.fc.weight.double() @ pooled + peer.fc.bias.double()
+    found = mine.of_images(image[None])["descriptor"][0]
+    assert np.linalg.norm(found) == pytest.approx(1, abs=1e-6)
+    np.testing.assert_allclose(found, (made / made.norm()).numpy(), rtol=0, atol=1e-5)
+
+
+def test_sscd_takes_no_other_networks_file(vgg_twin: Path, pictures: Pictures) -> None:
+    """A file of other weights is refused with the first name that does not fit."""
+    with pytest.raises(CheckpointError, match="holds no weights of sscd"):
+        built("sscd", vgg_twin).of_images(pictures(1, 1)[0][None])
+
+
+@pytest.fixture(scope="session")
 def clip_twin(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of CLIP ViT-B/32 in open_clip's layout."""
     import open_clip
@@ -280,5 +321,6 @@ def test_absent_weights_say_what_to_do(name: str) -> None:
     """Without weights and network one error names the places, the command and the suite's key."""
     with pytest.raises(UsageError) as told:
         build_extractor(name, {}, "cpu", None)
-    for part in ("looked in", f"weights pull {name}", f"weights add {name}", f"{{{name}: PATH}}"):
+    for part in ("looked in", f"weights add {name}", f"{{{name}: PATH}}"):
         assert part in str(told.value)
+    assert (f"weights pull {name}" in str(told.value)) == (name in weights.PUBLISHED)

@@ -149,8 +149,9 @@ def reordered(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, 
     """The same samples with their rows in another order, neighbours renumbered accordingly."""
     orders: dict[int, np.ndarray[Any, Any]] = {}
     for value in (part for each in inputs.values() for part in parts(each)):
-        if value is not None:
-            orders.setdefault(len(value.ids), rng.permutation(len(value.ids)))
+        for ids in (getattr(value, "ids", None), getattr(value, "among", None)):
+            if ids is not None:
+                orders.setdefault(len(ids), rng.permutation(len(ids)))
     shuffled: dict[str, Any] = {}
     for name, value in inputs.items():
         if isinstance(value, dict):
@@ -166,9 +167,11 @@ def reordered(inputs: Mapping[str, Any], rng: np.random.Generator) -> dict[str, 
             shuffled[name] = value.take(orders[len(value.ids)])
         elif isinstance(value, Neighbours):
             order = orders[len(value.ids)]
-            place = np.argsort(order)
             ids = tuple(value.ids[row] for row in order)
-            shuffled[name] = Neighbours(ids, value.distance[order], place[value.index[order]])
+            others = orders[len(value.among or value.ids)]
+            among = tuple(value.among[row] for row in others) if value.among else None
+            index = np.argsort(others)[value.index[order]]
+            shuffled[name] = Neighbours(ids, value.distance[order], index, among)
         elif isinstance(value, Fields):
             order = orders[len(value.ids)]
             columns = {c: [cells[row] for row in order] for c, cells in value.columns.items()}

@@ -65,7 +65,14 @@ def planned(name: str, digit_files: tuple[Path, Path], ledger: Ledger) -> Job:
         return open_job(suite, ledger, samples=found[0])
     if suite.samples.kind == "image-text":
         samples = with_prompts(train, ledger)
-    return open_job(suite, ledger, checkpoint=checkpoint, samples=samples, reference=held_out)
+    return open_job(
+        suite,
+        ledger,
+        checkpoint=checkpoint,
+        samples=samples,
+        reference=held_out,
+        train=train if suite.train else None,
+    )
 
 
 def test_suites_of_the_design_are_shipped() -> None:
@@ -95,7 +102,8 @@ def test_suite_plans_against_digits(
     """Every metric finds its inputs, every gate its value, before any work is done."""
     job = planned(name, digit_files, ledger)
     assert [m.key for m in job.plan.measurements] == [entry.key for entry in job.suite.metrics]
-    assert [one.role for one in job.plan.passes] == [Role.GENERATED, Role.REFERENCE]
+    roles = [Role.GENERATED, Role.REFERENCE, *([Role.TRAIN] if job.suite.train else [])]
+    assert [one.role for one in job.plan.passes] == roles
     assert len(job.gates) == len(job.suite.gates)
     assert {gate.address for gate in job.gates} <= set(job.plan.book.names())
     assert not list(cache.rglob("*.safetensors"))

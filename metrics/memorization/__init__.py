@@ -1,0 +1,1 @@
+"""Whether a model repeats the samples that it was trained on."""

@@ -130,8 +130,7 @@ class Neighbours:
 
     def nearest(self, row: int) -> str:
         """Id of the sample that is nearest to that of a row."""
-        ids = self.among or self.ids
-        return ids[self.index[row, 0]]
+        return (self.among or self.ids)[int(self.index[row, 0])]
 
 
 @dataclass(frozen=True, eq=False)

@@ -125,6 +125,7 @@ def has_floor(measurement: Measurement) -> bool:
         bool(wanted[Role.GENERATED])
         and wanted[Role.GENERATED] <= wanted[Role.REFERENCE]
         and not wanted[Role.TRAIN]
+        and not any(need.among for need in needs)
         and {need.kind for need in needs} <= _KINDS
         and measurement.reads_samples(Role.REFERENCE)
         and TARGET not in measurement.reads

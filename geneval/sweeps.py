@@ -248,23 +248,18 @@ class MixtureSums:
     spread: Floats
 
 
-def mixture_sums(
-    x: NDArray[Any], centres: NDArray[Any], variance: Floats, beside: Floats | None = None
-) -> MixtureSums:
+def mixture_sums(x: NDArray[Any], centres: NDArray[Any], variance: Floats) -> MixtureSums:
     """Sums for rows x [m, d] under Gaussians of equal weight around `centres` [n, d].
 
-    `variance` [n] is that of each in every direction; `beside` [m] is the log density of something
-    that is added to the mixture with the weight of all Gaussians together.
+    `variance` [n] is that of each in every direction.
     """
     rows, middles, width = as_tensor(x), as_tensor(centres), as_tensor(variance)
     n, d = middles.shape
     offset = -d / 2 * (width.log() + math.log(2 * math.pi)) - math.log(n)
     found, mass, spread = [], torch.zeros_like(width), torch.zeros_like(width)
-    for start, squared in _squared_distances(rows, middles):
+    for _, squared in _squared_distances(rows, middles):
         log = (squared / (-2 * width)).add_(offset)
         total = log.logsumexp(1)
-        if beside is not None:
-            total = torch.logaddexp(total, as_tensor(beside[start : start + len(squared)]))
         share = log.sub_(total[:, None]).exp_()
         mass += share.sum(0)
         spread += share.mul_(squared).sum(0)

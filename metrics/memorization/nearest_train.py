@@ -6,9 +6,10 @@
 
 Input: distances δ and δ₂ of every generated and every reference (held-out) sample to the nearest
 and the second nearest training sample. Lower is better for `exact_copies` and `near_copies`, both
-in [0, 1]: of fresh samples of the training distribution near_copies finds the share `quantile`, and
-the finding says whether there are more. An exact copy is one the extractor cannot tell from its
-training sample but for rounding; equal pixels always are, and exact copies are near copies too.
+in [0, 1]: of fresh samples of the training distribution near_copies finds the share `quantile`; the
+finding gives the exact p-value of as many or more among fresh ones. An exact copy is one that the
+extractor cannot tell from its training sample but for rounding; equal pixels always are. Exact
+copies are near copies too.
 
 `relative_distance`, range [0, ∞), is 1 for fresh samples, below it for copies and above it for
 samples that are off; `neighbour_ratio` is Lowe's ratio, range [0, 1], near 0 for copies of single
@@ -90,12 +91,16 @@ def nearest_train(
     x, y = generated.radius(1), reference.radius(1)
     if not y.any():
         raise Undefined("every reference sample equals a training sample: give held-out samples")
-    threshold = float(np.quantile(y, quantile, method="inverted_cdf"))
+    threshold = float(np.sort(y)[rank(len(y), quantile) - 1])
     exact = rounding * float(np.median(y))
     n = {Role.GENERATED: len(x), Role.REFERENCE: len(y), Role.TRAIN: len(train.ids)}
     moves = quantile_influence(x, y, quantile)
     exact_copies = within(exact, 0 * moves, "exact_copies", generated, reference, context)
     near_copies = within(max(threshold, exact), moves, "near_copies", generated, reference, context)
+    told = f"held-out samples are so near in {quantile:.3g} of all cases"
+    near_copies = replace(
+        near_copies, finding=f"{told}; p = {chance(x, y, quantile):.3g} that these are no more"
+    )
     exact_copies = replace(
         exact_copies,
         tables=(distribution(generated, reference),),
@@ -105,7 +110,7 @@ def nearest_train(
         replace(estimate, n=n)
         for estimate in (
             exact_copies,
-            more_than_chance(near_copies, quantile),
+            near_copies,
             relative(generated, reference, context),
             ratio(generated, reference, context),
         )
@@ -142,13 +147,12 @@ def quantile_influence(x: Floats, y: Floats, quantile: float) -> Floats:
     from scipy.stats import binom
 
     m = len(y)
-    k = max(int(np.ceil(quantile * m)), 1)
+    k = rank(m, quantile)
     ordered = np.sort(y)
     at_most = binom.sf(k - 1, m, np.arange(m + 1) / m)
-    chance = np.diff(at_most)
+    weight = np.diff(at_most)
     share = np.searchsorted(np.sort(x), ordered, "right") / len(x)
-    mean = chance @ share
-    variance = float(chance @ (share - mean) ** 2)
+    variance = float(weight @ (share - weight @ share) ** 2)
     below = (y <= ordered[k - 1]).astype(np.float64)
     spread = float(below.std(ddof=1))
     slope = np.sqrt(variance * m) / spread if spread > 0 else 0.0
@@ -156,13 +160,22 @@ def quantile_influence(x: Floats, y: Floats, quantile: float) -> Floats:
     return influence
 
 
-def more_than_chance(copies: Estimate, quantile: float) -> Estimate:
-    """The estimate with a sentence on how many near copies fresh samples have."""
-    assert copies.interval is not None
-    told = f"fresh samples are so near in {quantile:.3g} of all cases"
-    low, high = copies.interval.low, copies.interval.high
-    which = "more than" if low > quantile else "fewer than" if high < quantile else "not told from"
-    return replace(copies, finding=f"{told}; these are {which} that")
+def chance(x: Floats, y: Floats, quantile: float) -> float:
+    """Probability that fresh x [n] lie within the quantile of y [m] as often as these or more.
+
+    With k of y within it and c of x, fewer than k of the k + c − 1 least of all are of y.
+    """
+    from scipy.stats import hypergeom
+
+    n, m = len(x), len(y)
+    k = rank(m, quantile)
+    c = int((x <= np.sort(y)[k - 1]).sum())
+    return float(hypergeom.cdf(k - 1, n + m, m, k + c - 1))
+
+
+def rank(m: int, quantile: float) -> int:
+    """Which of m numbers in order, counted from 1, is their quantile."""
+    return max(int(np.ceil(quantile * m)), 1)
 
 
 def relative(generated: Neighbours, reference: Neighbours, context: Context) -> Estimate:

@@ -13,6 +13,7 @@ from geneval import sweeps
 from geneval.data import Features
 from geneval.metric import Undefined
 from geneval.metrics.memorization.fld import LEAST, fitted, fld
+from geneval.neighbours import nearest
 from geneval.resample import Context
 from geneval.sweeps import mixture_sums
 from geneval.value import Estimate, Role
@@ -51,15 +52,14 @@ def test_mixture_sums_are_the_mixtures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Density, mass and spread against scipy's normal distributions, in one tile and in many."""
     x, y, _ = clouds(0, n=70)
     variance = np.random.default_rng(0).uniform(0.1, 4, 70)
-    beside = np.random.default_rng(1).normal(-8, 1, 70)
     each = log_densities(y, x, variance) - np.log(70)
-    total = np.logaddexp(logsumexp(each, axis=1), beside)
+    total = logsumexp(each, axis=1)
     share = np.exp(each - total[:, None])
     apart = ((y[:, None] - x) ** 2).sum(-1)
     for rows in (64, 7):
         monkeypatch.setattr(sweeps, "LEAST_ROWS", rows)
         monkeypatch.setattr(sweeps, "TILE_BYTES", 1)
-        found = mixture_sums(y, x, variance, beside)
+        found = mixture_sums(y, x, variance)
         assert found.log_density == pytest.approx(total, rel=1e-10)
         assert found.mass == pytest.approx(share.sum(0), rel=1e-9)
         assert found.spread == pytest.approx((share * apart).sum(0), rel=1e-9)
@@ -84,22 +84,18 @@ def test_widths_are_a_maximum_of_the_likelihood() -> None:
     """scipy's optimiser, started at the fitted widths, gains no more than a round must gain."""
     x, _, train = clouds(2, n=40)
     x, train = (x - 1) / 3, (train - 1) / 3
-    apart = ((train - train.mean(0)) ** 2).sum(1)
     squared = ((train[:, None] - x) ** 2).sum(-1)
 
     def loss(logs: Floats) -> float:
-        """Negative log likelihood a feature: 40 Gaussians and a broad one of their weight."""
-        each = -squared / (2 * np.exp(logs[:-1])) - 1.5 * (logs[:-1] + np.log(2 * np.pi))
-        broad = -apart / (2 * np.exp(logs[-1])) - 1.5 * (logs[-1] + np.log(2 * np.pi))
-        total = np.logaddexp(logsumexp(each, axis=1) - np.log(40), broad)
-        return -float(total.mean()) / 3
+        """Negative log likelihood a feature under 40 Gaussians of these log variances."""
+        each = -squared / (2 * np.exp(logs)) - 1.5 * (logs + np.log(2 * np.pi))
+        return -float(logsumexp(each, axis=1).mean() - np.log(40)) / 3
 
-    logs = np.log(fitted(train, x))
-    best_broad = minimize(lambda one: loss(np.append(logs, one)), [0.0])
-    start = np.append(logs, best_broad.x)
-    bounds = [(2 * np.log(LEAST), None)] * 41
+    start = np.log(fitted(train, x))
+    bounds = [(2 * np.log(LEAST), None)] * 40
     found = minimize(loss, start, method="L-BFGS-B", bounds=bounds)
     assert loss(start) - found.fun < 1e-3  # 0.1 of a divergence of about 150
+    assert loss(start) < loss(np.log(nearest(x, 1, train)[0][:, 0] ** 2 / 3)) - 0.01
 
 
 def test_more_copies_diverge_more_and_widen_the_gap() -> None:
@@ -114,11 +110,14 @@ def test_more_copies_diverge_more_and_widen_the_gap() -> None:
 
 
 def test_bad_and_collapsed_samples_diverge_too() -> None:
-    """Fidelity and diversity count: samples that are off, and samples that are all alike."""
-    x, y, train = clouds(4, n=150)
+    """Fidelity and diversity count: samples that are off, and one of two clouds alone."""
+    rng = np.random.default_rng(4)
+    x, y, train = (side + rng.integers(0, 2, (150, 1)) * 30 for side in clouds(4, n=150))
     fresh = of(x, y, train)[0].number or 0.0
-    assert (of(x + 4, y, train)[0].number or 0.0) > fresh + 5
-    assert (of(x[:15].repeat(10, axis=0) + 1e-9, y, train)[0].number or 0.0) > fresh + 5
+    for worse in (x + 5, x[x.mean(axis=1) < 15]):
+        found = of(worse, y, train)[0]
+        assert found.interval is not None
+        assert found.interval.low > fresh
 
 
 def test_copies_are_fitted_most_narrowly() -> None:

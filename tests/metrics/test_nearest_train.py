@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from geneval.data import Neighbours
 from geneval.metric import Undefined
-from geneval.metrics.memorization.nearest_train import nearest_train, quantile_influence
+from geneval.metrics.memorization.nearest_train import chance, nearest_train, quantile_influence
 from geneval.neighbours import nearest
 from geneval.resample import Context
 from geneval.value import Estimate, Role
@@ -51,7 +51,7 @@ def test_planted_copies_are_found_exactly() -> None:
     assert set(np.flatnonzero(exact.evidence[Role.GENERATED].rows)) == set(range(20))
     assert near.evidence[Role.GENERATED].rows[:50].all()
     assert 50 / 400 <= (near.number or 0.0) <= 50 / 400 + 0.03
-    assert near.finding.endswith("these are more than that")
+    assert float(near.finding.split("p = ")[1].split()[0]) < 1e-9
     mine, theirs = exact.galleries
     assert set(mine.ids[:20]) == set(named(20))
     apart = [
@@ -125,6 +125,16 @@ def test_the_quantiles_influence_has_the_bootstraps_variance() -> None:
     # the deviation of a standard deviation from 4,000 draws is about 1.1 %
     assert rows.std(ddof=1) / np.sqrt(120) == pytest.approx(np.std(shares), rel=0.05)
     assert np.corrcoef(rows, y)[0, 1] > 0  # a larger reference distance widens what is near
+
+
+def test_p_is_uniform_for_fresh_samples() -> None:
+    """The share of equal draws with as many near copies, by 3,000 of them, at every p there is."""
+    rng = np.random.default_rng(6)
+    p = np.array([chance(*rng.normal(size=(2, 100)), 0.05) for _ in range(3000)])
+    for level in np.unique(p):
+        share = (p <= level).mean()
+        # 4 binomial deviations at most
+        assert share == pytest.approx(level, abs=4 * np.sqrt(level * (1 - level) / 3000) + 1e-12)
 
 
 def test_a_reference_of_training_samples_is_refused() -> None:

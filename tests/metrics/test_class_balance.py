@@ -23,7 +23,7 @@ def labels(counts: dict[str, int], space: LabelSpace | None = None) -> Labels:
 
 def measured(generated: Labels, reference: Labels, **options: Any) -> dict[str, Estimate]:
     """Estimates by output."""
-    return {e.output: e for e in class_balance(generated, reference, Context(), **options)}
+    return {e.output: e for e in class_balance(generated, Context(), reference, **options)}
 
 
 def test_total_variation_by_hand() -> None:
@@ -119,7 +119,7 @@ def test_no_labels_on_one_side_is_undefined() -> None:
     """Shares of nothing have no value."""
     empty = Labels((), np.array([], dtype=np.int64), LabelSpace(("a",)))
     with pytest.raises(Undefined):
-        class_balance(empty, labels({"a": 2}), Context())
+        class_balance(empty, Context(), labels({"a": 2}))
 
 
 def test_influence_moves_with_the_class() -> None:

@@ -99,7 +99,7 @@ def homogeneity(x: Ints, y: Ints, rng: np.random.Generator) -> Pearson:
     def draw(trials: int) -> Ints:
         return rng.multivariate_hypergeometric(total, n, trials, method="marginals")
 
-    return _pearson(x, expected, expected * (1 - n / size), draw)
+    return _pearson(x, expected, expected * (1 - n / size), draw, len(x) - 1)
 
 
 def fit(x: Ints, q: Floats, rng: np.random.Generator) -> Pearson:
@@ -111,12 +111,45 @@ def fit(x: Ints, q: Floats, rng: np.random.Generator) -> Pearson:
     if x[~there].any():
         return Pearson(math.inf, int(there.sum()), 0.0)
     q = q[there] / q[there].sum()
-    return _pearson(x[there], n * q, n * q, lambda trials: rng.multinomial(n, q, trials))
+
+    def draw(trials: int) -> Ints:
+        return rng.multinomial(n, q, trials)
+
+    return _pearson(x[there], n * q, n * q, draw, len(q) - 1)
 
 
-def _pearson(x: Ints, expected: Floats, scale: Floats, draw: Callable[[int], Ints]) -> Pearson:
+def independence(table: Ints, rng: np.random.Generator) -> Pearson:
+    """Pearson's test that rows and columns of counts [r, c] are independent, by the same rule.
+
+    Monte Carlo tables have the margins of the one given. Rows and columns of zeros do not count.
+    """
+    from scipy.stats import random_table
+
+    table = table[table.any(axis=1)][:, table.any(axis=0)]
+    rows, columns = table.sum(axis=1), table.sum(axis=0)
+    expected = np.outer(rows, columns).ravel() / table.sum()
+
+    def draw(trials: int) -> Ints:
+        law = random_table(rows, columns)
+        return np.asarray(law.rvs(trials, random_state=rng), dtype=np.int64).reshape(trials, -1)
+
+    freedom = (len(rows) - 1) * (len(columns) - 1)
+    return _pearson(table.ravel(), expected, expected, draw, freedom)
+
+
+def cramers_v(table: Ints) -> float:
+    """√(χ²/(n (min(r, c) − 1))) of counts [r, c], in [0, 1]; 0 where there is one row or column."""
+    n, least = table.sum(), min(table.shape) - 1
+    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
+    there = expected > 0
+    squares = ((table - expected)[there] ** 2 / expected[there]).sum()
+    return math.sqrt(squares / (n * least)) if least else 0.0
+
+
+def _pearson(
+    x: Ints, expected: Floats, scale: Floats, draw: Callable[[int], Ints], freedom: int
+) -> Pearson:
     """Σ (x − expected)² / scale, against χ² or against what `draw(trials)` [trials, k] gives."""
-    freedom = len(x) - 1
     if not freedom:
         return Pearson(0.0, 0, 1.0)
     statistic = float(((x - expected) ** 2 / scale).sum())

@@ -137,13 +137,12 @@ def independence(table: Ints, rng: np.random.Generator) -> Pearson:
     return _pearson(table.ravel(), expected, expected, draw, freedom)
 
 
-def cramers_v(table: Ints) -> float:
-    """√(χ²/(n (min(r, c) − 1))) of counts [r, c], in [0, 1]; 0 where there is one row or column."""
-    n, least = table.sum(), min(table.shape) - 1
-    expected = np.outer(table.sum(axis=1), table.sum(axis=0)) / n
-    there = expected > 0
-    squares = ((table - expected)[there] ** 2 / expected[there]).sum()
-    return math.sqrt(squares / (n * least)) if least else 0.0
+def cramers_v(tables: Ints) -> Floats:
+    """√(χ²/(n (min(r, c) − 1))) of counts [..., r, c], in [0, 1]; 0 for one row or column."""
+    n, least = tables.sum((-2, -1)), min(tables.shape[-2:]) - 1
+    expected = tables.sum(-1)[..., :, None] * tables.sum(-2)[..., None, :] / n[..., None, None]
+    squares = ((tables - expected) ** 2 / np.where(expected > 0, expected, 1)).sum((-2, -1))
+    return np.sqrt(squares / (n * max(least, 1)))
 
 
 def _pearson(

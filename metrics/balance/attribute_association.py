@@ -72,10 +72,12 @@ def attribute_association(
     if not all(len(one) > 1 for one in values):
         raise Undefined(f"{first} or {second} has one value only: nothing can be associated")
     n = {Role.GENERATED: len(generated.ids), Role.REFERENCE: len(reference.ids)}
-    strength, theirs = cramers_v(x), cramers_v(y)
+    strength, theirs = float(cramers_v(x)), float(cramers_v(y))
     rng = context.generator("attribute_association")
-    mine = bootstrap([x.ravel()], lambda c: cramers_v(c.reshape(x.shape)), rng)
-    others = bootstrap([y.ravel()], lambda c: cramers_v(c.reshape(y.shape)), rng)
+    spread = [
+        float(cramers_v(bootstrap([one.ravel()], lambda c: c, rng).reshape(-1, *x.shape)).std())
+        for one in (x, y)
+    ]
     test = independence(x, context.generator("attribute_association p_value"))
     told = f"Cramér's V of {first} and {second} {strength:.4g}, in the reference {theirs:.4g}"
     table = DetailTable(
@@ -84,13 +86,12 @@ def attribute_association(
         chart="bars",
     )
     method, excess = "multinomial bootstrap", strength - theirs
-    se = math.hypot(mine.std(), others.std())
     return [
         Estimate(
             output="cramers_v",
             number=strength,
             n=n,
-            interval=context.interval(strength, float(mine.std()), method, "at_n", (0, 1)),
+            interval=context.interval(strength, spread[0], method, "at_n", (0, 1)),
             finding=told,
             tables=(table,),
         ),
@@ -99,7 +100,7 @@ def attribute_association(
             output="excess",
             number=excess,
             n=n,
-            interval=context.interval(excess, se, method, "at_n", (-1, 1)),
+            interval=context.interval(excess, math.hypot(*spread), method, "at_n", (-1, 1)),
         ),
     ]
 

@@ -71,11 +71,12 @@ def class_diversity(
     if not x.sum():
         raise Undefined("no labelled samples")
     table = DetailTable("Class counts", {"class": names, "generated": x.tolist()}, chart="bars")
-    given = {"n": {Role.GENERATED: int(x.sum())}, "signed": {"k": len(names)}}
+    given: dict[str, Any] = {"n": {Role.GENERATED: int(x.sum())}, "signed": {"k": len(names)}}
+    redrawn = bootstrap([x], lambda c: c / c.sum(), context.generator("class_diversity"))
     estimates = []
     for spec in OUTPUTS:
         try:
-            number, interval, slope = _measured(spec, x, names, context)
+            number, interval, slope = _measured(spec, x, names, redrawn, context)
         except Undefined as reason:
             estimates.append(Estimate(output=spec.name, problem=str(reason), **given))
             continue
@@ -95,17 +96,15 @@ def class_diversity(
 
 
 def _measured(
-    spec: OutputSpec, x: Ints, names: list[str], context: Context
+    spec: OutputSpec, x: Ints, names: list[str], redrawn: Floats, context: Context
 ) -> tuple[float, Interval, Floats]:
     """An output of counts, its interval, and its derivative [k] by the shares."""
     if spec.name == "imbalance_ratio":
         return _imbalance(x, names, context.level)
     if spec.name == "entropy" and len(names) == 1:
         raise Undefined("one class only: declare the `classes` that there can be")
-    value = VALUES[spec.name]
-    p = x / x.sum()
-    draws = bootstrap([x], lambda c: value(c / c.sum()), context.generator("class_diversity"))
-    number, se = float(value(p)), float(draws.std())
+    p, value = x / x.sum(), VALUES[spec.name]
+    number, se = float(value(p)), float(value(redrawn).std())
     interval = context.interval(number, se, "multinomial bootstrap", "at_n", spec.range)
     return number, interval, SLOPES[spec.name](p)
 

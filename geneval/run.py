@@ -119,7 +119,7 @@ def prepare(
         bounds = [n for n in (wanted[role], limit) if n is not None]
         limited[role] = Subset.lowest(sets[role], min(bounds)) if bounds else sets[role]
     extractors, unbuilt = built(suite, device)
-    grouped = {entry.by for entry in suite.metrics if entry.by}
+    grouped = {column for entry in suite.metrics for column in entry.columns}
     known = known or {}
     check_form(suite, Role.REFERENCE in sets, known.get(Role.REFERENCE))
     for role in known:

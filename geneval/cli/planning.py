@@ -26,7 +26,12 @@ def plan(job: Job) -> dict[str, Any]:
         "moments": {str(role): known.name for role, known in job.known.items()},
         "passes": [_pass(str(role), work) for role, work in works_of(job).items()],
         "metrics": [
-            {"key": m.key, "metric": m.entry.metric, "extractor": m.extractor, "by": m.entry.by}
+            {
+                "key": m.key,
+                "metric": m.entry.metric,
+                "extractor": m.extractor,
+                "by": " and ".join(m.entry.columns) or None,
+            }
             for m in job.plan.measurements
         ],
         "skipped": dict(job.plan.skipped),

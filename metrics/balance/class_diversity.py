@@ -10,12 +10,12 @@ signature, are those declared in `classes`, else those that the classifier can p
 (`labels: predicted`), else those that occur: with labels as given, declare the classes, or one that
 is never drawn is not seen to be absent. A class beyond those declared counts as one more.
 Ranges: `entropy` [0, 1] and `effective_classes` [1, k], higher is better; `gini` [0, (k − 1)/k] and
-`imbalance_ratio` [1, ∞), lower is better. The ratio is undefined while a class has no sample, and
-entropy while there is one class only.
+`imbalance_ratio` [1, ∞), lower is better. A class without a sample counts as half a sample in the
+ratio, which is then said to be a lower bound. Undefined is entropy while there is one class only.
 
 All are biased at finite n towards less diversity (the unscaled entropy by about −(k − 1)/(2n),
 Miller 1955), so the interval is the spread at this n: by a multinomial bootstrap, and for the ratio
-by the standard error of its logarithm, √(1/largest + 1/smallest).
+by the standard error of its logarithm, √(1/largest + 1/smallest) (Katz et al. 1978).
 
 Source: Hill 1973 for the effective number (of order 1); `scipy.stats.entropy` for entropy.
 """
@@ -42,6 +42,9 @@ OUTPUTS = [
 ]
 
 
+ABSENT = 0.5  # samples that a class without any counts as in a ratio
+
+
 def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     """Five classes; damage draws the first one instead in up to 7 of 8 samples."""
     x = rng.integers(0, 5, size=800)
@@ -56,6 +59,7 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     outputs=OUTPUTS,
     needs=lambda o: {"generated": labels("generated", o.labels, o.classes)},
     example=example,
+    conventions={"absent": ABSENT},
 )
 def class_diversity(
     generated: Labels,
@@ -88,6 +92,7 @@ def class_diversity(
                 interval=interval if varies else None,
                 no_interval=None if varies else "all samples are of one class",
                 evidence={Role.GENERATED: influence(generated, names, slope)},
+                finding=_absent(x, names) if spec.name == "imbalance_ratio" else "",
                 tables=(table,) if spec is OUTPUTS[0] else (),
                 **given,
             )
@@ -100,7 +105,7 @@ def _measured(
 ) -> tuple[float, Interval, Floats]:
     """An output of counts, its interval, and its derivative [k] by the shares."""
     if spec.name == "imbalance_ratio":
-        return _imbalance(x, names, context.level)
+        return _imbalance(x, context.level)
     if spec.name == "entropy" and len(names) == 1:
         raise Undefined("one class only: declare the `classes` that there can be")
     p, value = x / x.sum(), VALUES[spec.name]
@@ -109,17 +114,21 @@ def _measured(
     return number, interval, SLOPES[spec.name](p)
 
 
-def _imbalance(x: Ints, names: list[str], level: float) -> tuple[float, Interval, Floats]:
+def _imbalance(x: Ints, level: float) -> tuple[float, Interval, Floats]:
     """Largest over smallest count; classes that tie for either share the derivative."""
-    if not x.min():
-        absent = ", ".join(name for name, count in zip(names, x, strict=True) if not count)
-        raise Undefined(f"no samples of {absent}: a ratio to none has no value")
-    ratio = float(x.max() / x.min())
-    factor = math.exp(quantile(level) * math.sqrt(1 / x.max() + 1 / x.min()))
+    most, least = float(x.max()), max(float(x.min()), ABSENT)
+    factor = math.exp(quantile(level) * math.sqrt(1 / most + 1 / least))
+    ratio = most / least
     interval = Interval(max(ratio / factor, 1.0), ratio * factor, level, "log ratio", "at_n")
-    largest, smallest = x == x.max(), x == x.min()
-    slope = largest / largest.sum() / x.max() - smallest / smallest.sum() / x.min()
+    largest, smallest = x == most, x == least
+    slope = largest / largest.sum() / most - smallest / max(smallest.sum(), 1) / least
     return ratio, interval, slope * ratio * x.sum()
+
+
+def _absent(x: Ints, names: list[str]) -> str:
+    """Which classes make the ratio a lower bound."""
+    absent = [name for name, count in zip(names, x.tolist(), strict=True) if not count]
+    return f"no samples of {', '.join(absent)}: the ratio is a lower bound" if absent else ""
 
 
 def _surprise(p: Floats) -> Floats:

@@ -17,6 +17,7 @@ from geneval import __version__
 from geneval.ledger import atomic_write
 from geneval.reports.comparedoc import ComparisonView
 from geneval.reports.rundoc import GLYPHS, RunView, run_view
+from geneval.value import Cell, shown
 
 REPORT = "report.html"
 MOST_BYTES = 50 * 2**20  # a page above this opens badly in any browser
@@ -76,6 +77,11 @@ def _rows(columns: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
     return list(zip(*columns.values(), strict=True))
 
 
+def _cell(cell: Cell) -> str | int:
+    """A cell of a detail table: fractions with four digits, as values have them."""
+    return "" if cell is None else shown(cell) if isinstance(cell, float) else cell
+
+
 @cache
 def _environment() -> jinja2.Environment:
     environment = jinja2.Environment(
@@ -86,4 +92,5 @@ def _environment() -> jinja2.Environment:
         lstrip_blocks=True,
     )
     environment.filters["rows"] = _rows
+    environment.filters["cell"] = _cell
     return environment

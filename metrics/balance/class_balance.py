@@ -117,7 +117,7 @@ def class_balance(
     p, q = sides.shares(*sides.counted)
     absent = (p < missing_below * q) | ((sides.x == 0) & (q == 0))
     odd = sides.apart() <= 1 - context.level
-    cautions = [_accuracy(theirs, truth), _few(sides), _unseen(sides)]
+    cautions = [_accuracy(theirs, truth, labels), _few(sides), _unseen(sides)]
     test = sides.test(context.generator("class_balance p_value"))
     estimates = [
         replace(
@@ -230,9 +230,10 @@ def _listed(
     return DetailTable(f"Class shares{', corrected' if sides.table is not None else ''}", columns)
 
 
-def _accuracy(predicted: Labels | None, truth: Labels | None) -> str:
+def _accuracy(predicted: Labels | None, truth: Labels | None, source: LabelSource) -> str:
     if predicted is None or truth is None:
-        return ""
+        unknown = source == "predicted" and predicted is None
+        return "labels predicted by a classifier of unknown accuracy" if unknown else ""
     right = np.mean([a == b for a, b in zip(predicted.names(), truth.names(), strict=True)])
     return f"labels predicted by a classifier {right:.1%} accurate on the labelled reference"
 

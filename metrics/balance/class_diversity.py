@@ -110,7 +110,9 @@ def _measured(
         raise Undefined("one class only: declare the `classes` that there can be")
     p, value = x / x.sum(), VALUES[spec.name]
     number, se = float(value(p)), float(value(redrawn).std())
-    interval = context.interval(number, se, "multinomial bootstrap", "at_n", spec.range)
+    low, high = spec.range
+    ends = (low, len(names) if high is None else high)  # of effective classes there are k at most
+    interval = context.interval(number, se, "multinomial bootstrap", "at_n", ends)
     return number, interval, SLOPES[spec.name](p)
 
 

@@ -154,6 +154,8 @@ def test_a_target_names_its_shares() -> None:
     assert found["total_variation"].number == pytest.approx(0.05)
     assert found["p_value"].number == 0
     assert "over-produced 1 of 3 classes: c" in found["over_produced"].finding
+    found = measured(labels({"a": 75, "b": 25}), None, target=target, labels="predicted")
+    assert "classifier of unknown accuracy" in found["missing"].finding
 
 
 @pytest.mark.parametrize("target", [{"a": 0.5, "b": 0.4}, {"a": 1.5, "b": -0.5}])

@@ -28,6 +28,8 @@ def test_even_classes() -> None:
     numbers = [found[spec.name].number for spec in OUTPUTS]
     assert numbers == pytest.approx([1, 4, 0, 1], abs=1e-12)
     assert found["gini"].signed == {"k": 4}
+    assert found["effective_classes"].interval is not None
+    assert found["effective_classes"].interval.high == 4
 
 
 def test_uneven_classes_by_hand() -> None:

@@ -408,9 +408,9 @@ class Measuring:
         for role in measurement.roles:
             samples = self.inputs.samples(role)
             cells = (map(str, samples.column(column)) for column in entry.columns)
-            for sample, *group in zip(samples.ids, *cells, strict=True):
+            for sample, group in zip(samples.ids, zip(*cells, strict=True), strict=True):
                 if role not in limited or sample in limited[role]:
-                    members.setdefault(tuple(group), {}).setdefault(role, set()).add(sample)
+                    members.setdefault(group, {}).setdefault(role, set()).add(sample)
         found = []
         for group, by_role in sorted(members.items()):
             at = dict(zip(entry.columns, group, strict=True))

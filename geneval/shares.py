@@ -94,12 +94,12 @@ def homogeneity(x: Ints, y: Ints, rng: np.random.Generator) -> Pearson:
     total = (x + y)[x + y > 0]
     x = min((x, y), key=lambda side: side.sum())[x + y > 0]
     n, size = int(x.sum()), int(total.sum())
-    expected = total * (n / size)
+    expected = np.asarray(total * (n / size))
 
     def draw(trials: int) -> Ints:
         return rng.multivariate_hypergeometric(total, n, trials, method="marginals")
 
-    return _pearson(x, expected, expected * (1 - n / size), draw, len(x) - 1)
+    return _pearson(x, expected, np.asarray(expected * (1 - n / size)), draw, len(x) - 1)
 
 
 def fit(x: Ints, q: Floats, rng: np.random.Generator) -> Pearson:
@@ -137,12 +137,12 @@ def independence(table: Ints, rng: np.random.Generator) -> Pearson:
     return _pearson(table.ravel(), expected, expected, draw, freedom)
 
 
-def cramers_v(tables: Ints) -> Floats:
+def cramers_v(tables: Ints | Floats) -> Floats:
     """√(χ²/(n (min(r, c) − 1))) of counts [..., r, c], in [0, 1]; 0 for one row or column."""
     n, least = tables.sum((-2, -1)), min(tables.shape[-2:]) - 1
     expected = tables.sum(-1)[..., :, None] * tables.sum(-2)[..., None, :] / n[..., None, None]
     squares = ((tables - expected) ** 2 / np.where(expected > 0, expected, 1)).sum((-2, -1))
-    return np.sqrt(squares / (n * max(least, 1)))
+    return np.asarray(np.sqrt(squares / (n * max(least, 1))))
 
 
 def _pearson(
@@ -173,8 +173,6 @@ def apart(x: Ints, against: Ints | Floats) -> Floats:
     from scipy.stats import binom, hypergeom
 
     n = int(x.sum())
-    if np.issubdtype(against.dtype, np.integer):
-        law = hypergeom(n + int(against.sum()), x + against, n)
-    else:
-        law = binom(n, against)
+    is_sample = np.issubdtype(against.dtype, np.integer)
+    law = hypergeom(n + against.sum(), x + against, n) if is_sample else binom(n, against)
     return np.array(holm(np.minimum(1.0, 2 * np.minimum(law.cdf(x), law.sf(x - 1))).tolist()))

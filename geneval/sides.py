@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -47,42 +46,39 @@ class Sides:
 
     def shares(self, x: Ints, reference: Ints | None = None) -> Floats:
         """The shares [generated or expected, k] that follow from counts such as `counted`."""
-        p, q = x / x.sum(), self.q
+        p, q = np.asarray(x / x.sum()), self.q
         if reference is not None and self.table is not None:
             table = reference.reshape(self.table.shape)
             p, reference = corrected_shares(rates(table), p), table.sum(axis=1)
         if q is None:
             assert reference is not None
-            q = reference / reference.sum()
+            q = np.asarray(reference / reference.sum())
         return np.stack([p, q])
 
-    @cached_property
-    def against(self) -> Ints | Floats:
-        """What x is tested against: the reference's counts, or the shares that a target makes."""
-        if self.q is None:
-            assert self.y is not None
-            return self.y
-        return self.q if self.table is None else rates(self.table) @ self.q
+    @property
+    def aimed(self) -> Floats:
+        """The shares [k] of labels that a target makes, mistakes and all."""
+        assert self.q is not None
+        return self.q if self.table is None else np.asarray(rates(self.table) @ self.q)
 
     @property
     def expected(self) -> Floats:
         """Samples expected in each class that any are, on the smaller side where there are two."""
+        n = int(self.x.sum())
         if self.y is None:
-            found = self.against * int(self.x.sum())
+            found = self.aimed * n
         else:
-            n, m = int(self.x.sum()), int(self.y.sum())
-            found = (self.x + self.y) * (min(n, m) / (n + m))
+            m = int(self.y.sum())
+            found = np.asarray((self.x + self.y) * (min(n, m) / (n + m)))
         return np.asarray(found[found > 0])
 
     def test(self, rng: np.random.Generator) -> Pearson:
         """Pearson's test that the generated are of the distribution expected."""
-        if np.issubdtype(self.against.dtype, np.integer):
-            return homogeneity(self.x, self.against.astype(np.int64), rng)
-        return fit(self.x, self.against, rng)
+        return fit(self.x, self.aimed, rng) if self.y is None else homogeneity(self.x, self.y, rng)
 
     def apart(self) -> Floats:
         """Holm's adjusted p [k] that a class by itself has another share than expected."""
-        return apart(self.x, self.against)
+        return apart(self.x, self.aimed if self.y is None else self.y)
 
     def evidence(self, by_p: Floats, by_q: Floats) -> dict[Role, Evidence]:
         """The influence of samples on a value with these derivatives [k] by either side's shares.
@@ -90,7 +86,7 @@ class Sides:
         Corrected shares have that of the generated samples, through the inverted mistakes.
         """
         if self.table is not None:
-            by_p = np.linalg.solve(rates(self.table).T, by_p)
+            by_p = np.asarray(np.linalg.solve(rates(self.table).T, by_p))
         found = {Role.GENERATED: influence(self.generated, self.names, by_p)}
         if self.reference is not None and self.y is not None and self.table is None:
             found[Role.REFERENCE] = influence(self.reference, self.names, by_q)

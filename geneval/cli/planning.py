@@ -26,12 +26,7 @@ def plan(job: Job) -> dict[str, Any]:
         "moments": {str(role): known.name for role, known in job.known.items()},
         "passes": [_pass(str(role), work) for role, work in works_of(job).items()],
         "metrics": [
-            {
-                "key": m.key,
-                "metric": m.entry.metric,
-                "extractor": m.extractor,
-                "by": " and ".join(m.entry.columns) or None,
-            }
+            {"key": m.key, "metric": m.entry.metric, "extractor": m.extractor, "by": m.entry.by}
             for m in job.plan.measurements
         ],
         "skipped": dict(job.plan.skipped),
@@ -61,7 +56,8 @@ def text(content: Mapping[str, Any]) -> str:
 
 
 def _metric(one: Mapping[str, Any]) -> tuple[str, ...]:
-    on, by = one["extractor"], one["by"]
+    on, by = one["extractor"], one["by"] or ""
+    by = by if isinstance(by, str) else " and ".join(by)
     return one["key"], one["metric"], f"on {on}" if on else "", f"by {by}" if by else ""
 
 

@@ -107,8 +107,8 @@ class Clip(NetworkExtractor):
         """Scaled cosines [b, classes] of embedded images [b, d]."""
         if self._classes is None:
             self._classes = _unit(self._of_texts(list(self.asked.values())))
-        scale: float = self.loaded().logit_scale.exp().item()  # type: ignore[operator,union-attr]
-        return scale * _unit(images) @ self._classes.T
+        scale = np.float32(self.loaded().logit_scale.exp().item())  # type: ignore[operator]
+        return np.asarray(scale * _unit(images) @ self._classes.T, dtype=np.float32)
 
     def _of_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of texts, each different one made once."""
@@ -133,7 +133,7 @@ class Clip(NetworkExtractor):
 
 def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
     """Rows [b, d] scaled to length 1."""
-    return rows / np.linalg.norm(rows, axis=1, keepdims=True)
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
 
 
 def texts_of(classes: Sequence[str] | Mapping[str, str], template: str) -> dict[str, str]:

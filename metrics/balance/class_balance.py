@@ -201,7 +201,7 @@ def _counted(sides: Sides) -> DetailTable:
     if sides.y is not None:
         columns["reference"] = sides.y.tolist()
     else:
-        columns["expected"] = (sides.against * sides.x.sum()).tolist()
+        columns["expected"] = (sides.aimed * sides.x.sum()).tolist()
     return DetailTable("Class counts", columns, chart="bars")
 
 

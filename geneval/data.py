@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,14 @@ class Labels:
         space = space or LabelSpace(tuple(sorted(set(names), key=natural)))
         code = {name: i for i, name in enumerate(space.names)}
         return cls(ids, np.array([code[name] for name in names], dtype=np.int64), space)
+
+    @classmethod
+    def joint(cls, fields: Fields, columns: Sequence[str]) -> Labels:
+        """The intersections of several columns: `f, old`, of all values that each column has."""
+        cells = [[str(cell) for cell in fields.columns[name]] for name in columns]
+        values = [sorted(set(column), key=natural) for column in cells]
+        space = LabelSpace(tuple(", ".join(each) for each in product(*values)))
+        return cls.of(fields.ids, [", ".join(row) for row in zip(*cells, strict=True)], space)
 
     def names(self) -> list[str]:
         """The class name of every sample."""

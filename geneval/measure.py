@@ -250,7 +250,7 @@ class Measuring:
                 continue
             samples = self.inputs.samples(role)
             columns = {c for n in measurement.needs.values() if n.role is role for c in n.columns}
-            columns |= {measurement.entry.by} if measurement.entry.by else set()
+            columns |= set(measurement.entry.columns)
             columns |= self._beside_images(measurement, role)
             read = {name: plain(samples.column(name)) for name in sorted(columns - {"label"})}
             found[str(role)] = [self.fingerprints[role], digest(self.inputs.good(role))]
@@ -352,7 +352,7 @@ class Measuring:
         fields += [(n, signed.pop(n) if n in signed else _scalar(v)) for n, v in options.items()]
         fields += [*spec.conventions.items(), *signed.items()]
         if measurement.entry.by:
-            fields.append(("by", measurement.entry.by))
+            fields.append(("by", ",".join(measurement.entry.columns)))
         if spec.n_match != "any" and not read:
             fields.append(("n", estimate.n.get(Role.GENERATED)))
         short = {Role.REFERENCE: "ref", Role.TRAIN: "train"}
@@ -393,7 +393,10 @@ class Measuring:
         return fields
 
     def _scopes(self, measurement: Measurement) -> list[tuple[dict[str, str], Scope]]:
-        """The groups of `by`, within the first n; one nameless scope when neither is set."""
+        """The groups of `by`, within the first n; one nameless scope when neither is set.
+
+        By several columns, groups are the intersections that have samples in any role.
+        """
         entry = measurement.entry
         limited: dict[Role, frozenset[str]] = {}
         if entry.n is not None and Role.GENERATED in measurement.roles:
@@ -403,22 +406,19 @@ class Measuring:
         name = f"n={entry.n}" if limited else ""
         if entry.by is None:
             return [({}, Scope(name, limited))]
-        members: dict[str, dict[Role, set[str]]] = {}
+        members: dict[tuple[str, ...], dict[Role, set[str]]] = {}
         for role in measurement.roles:
             samples = self.inputs.samples(role)
-            for sample, group in zip(samples.ids, samples.column(entry.by), strict=True):
+            cells = (map(str, samples.column(column)) for column in entry.columns)
+            for sample, group in zip(samples.ids, zip(*cells, strict=True), strict=True):
                 if role not in limited or sample in limited[role]:
-                    members.setdefault(str(group), {}).setdefault(role, set()).add(sample)
-        return [
-            (
-                {entry.by: group},
-                Scope(
-                    f"{name}|{entry.by}={group}",
-                    {r: frozenset(by_role.get(r, ())) for r in measurement.roles},
-                ),
-            )
-            for group, by_role in sorted(members.items())
-        ]
+                    members.setdefault(group, {}).setdefault(role, set()).add(sample)
+        found = []
+        for group, by_role in sorted(members.items()):
+            at = dict(zip(entry.columns, group, strict=True))
+            ids = {role: frozenset(by_role.get(role, ())) for role in measurement.roles}
+            found.append((at, Scope(f"{name}|{address_of('', '', '', at)}", ids)))
+        return found
 
 
 def _scalar(value: Any) -> Scalar:

@@ -131,22 +131,23 @@ class Measurement:
 class Plan:
     """Passes, then measurements in dependency order.
 
-    `groups` holds the groups that each grouped measurement will have, `skipped` why an optional
-    metric of the suite cannot be measured on these sets.
+    `groups` holds by column the groups that each grouped measurement will have (an intersection
+    without samples has no value), `skipped` why an optional metric of the suite cannot be measured
+    on these sets.
     """
 
     suite: Suite
     passes: tuple[Pass, ...]
     measurements: tuple[Measurement, ...]
-    groups: Mapping[str, frozenset[str]]
+    groups: Mapping[str, Mapping[str, frozenset[str]]]
     skipped: Mapping[str, str]
 
     @property
     def book(self) -> AddressBook:
         """Every address of the suite, with the groups it can have."""
         entries = (*(m.entry for m in self.measurements), *self.skipped_entries)
-        by = {entry.key: entry.by for entry in entries}
-        by |= {m.key: "metric" for m in self.measurements if m.reads_others}
+        by = {entry.key: entry.columns for entry in entries}
+        by |= {m.key: ("metric",) for m in self.measurements if m.reads_others}
         return AddressBook(tuple(map(_addresses, entries)), by, self.groups)
 
     @property
@@ -240,12 +241,15 @@ def make_plan(
         raise UsageError(f"no metric can be measured: {next(iter(skipped.values()))}")
     ordered = _ordered(measurements)
     groups = {
-        m.key: frozenset[str]().union(*(sets[role].groups[m.entry.by] for role in m.roles))
+        m.key: {
+            column: frozenset[str]().union(*(sets[role].groups[column] for role in m.roles))
+            for column in m.entry.columns
+        }
         for m in ordered
         if m.entry.by
     }
     groups |= {
-        m.key: frozenset(address for need in m.needs.values() for address in need.of)
+        m.key: {"metric": frozenset(a for need in m.needs.values() for a in need.of)}
         for m in ordered
         if m.reads_others
     }
@@ -512,16 +516,14 @@ def _check_labels(
 
 
 def _check_groups(measurement: Measurement, sets: Mapping[Role, SetFacts]) -> None:
-    column = measurement.entry.by
-    if column is None:
-        return
-    if not measurement.roles:
+    if measurement.entry.by and not measurement.roles:
         raise UsageError(f"{measurement.key}: by: it reads values, not samples to group")
-    for role in measurement.roles:
-        columns = _groupable(sets[role])
-        if column not in columns:
-            reason = unknown("column", column, columns)
-            raise UsageError(f"{measurement.key}: by: {sets[role].name}: {reason}")
+    for column in measurement.entry.columns:
+        for role in measurement.roles:
+            columns = _groupable(sets[role])
+            if column not in columns:
+                reason = unknown("column", column, columns)
+                raise UsageError(f"{measurement.key}: by: {sets[role].name}: {reason}")
 
 
 def _ordered(measurements: list[Measurement]) -> tuple[Measurement, ...]:

@@ -131,11 +131,11 @@ def clustered_error(scores: NDArray[np.float64], clusters: Sequence[Hashable]) -
 
 def bootstrap(
     counts: Sequence[NDArray[np.int64]],
-    statistic: Callable[..., float],
+    statistic: Callable[..., float | Floats],
     rng: np.random.Generator,
     resamples: int = 1000,
-) -> NDArray[np.float64]:
-    """Values [resamples] of a statistic of class counts, each side redrawn multinomially."""
+) -> Floats:
+    """Values [resamples, …] of a statistic of class counts, each side redrawn multinomially."""
     draws = [rng.multinomial(c.sum(), c / c.sum(), size=resamples) for c in counts]
     return np.array([statistic(*rows) for rows in zip(*draws, strict=True)])
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import platform
 import time
+from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from importlib.util import find_spec
@@ -60,6 +61,7 @@ _PACKAGES = (
     *("geneval", "numpy", "scipy", "torch", "openvino", "pillow", "safetensors", "scikit-learn"),
     *("sacrebleu", "rapidfuzz"),
 )
+FEW_IN_GROUP = 100  # samples of a role below which features of a group say little
 
 
 @dataclass(frozen=True)
@@ -119,7 +121,7 @@ def prepare(
         bounds = [n for n in (wanted[role], limit) if n is not None]
         limited[role] = Subset.lowest(sets[role], min(bounds)) if bounds else sets[role]
     extractors, unbuilt = built(suite, device)
-    grouped = {entry.by for entry in suite.metrics if entry.by}
+    grouped = {column for entry in suite.metrics for column in entry.columns}
     known = known or {}
     check_form(suite, Role.REFERENCE in sets, known.get(Role.REFERENCE))
     for role in known:
@@ -356,10 +358,33 @@ def _cautions(job: Job, inputs: Inputs, bad: Mapping[Role, Mapping[str, str]]) -
     for entry in (measurement.entry for measurement in job.plan.measurements):
         if (entry.n or 0) > there and job.partial is None:
             found.append(f"{entry.key}: n: {entry.n} was asked for, {there} are there")
+    found += _small_groups(job)
     found += _shared(job)
     if job.partial:
         found.append(f"partial: at most {job.partial} samples a role (--limit), never gated")
     return tuple(found)
+
+
+def _small_groups(job: Job) -> list[str]:
+    """A caution for each role and columns whose groups have few samples to compare features of."""
+    grouped = {
+        (role, measurement.entry.columns): None
+        for measurement in job.plan.measurements
+        if measurement.entry.by and measurement.extractors
+        for role in measurement.roles
+    }
+    found = []
+    for role, columns in grouped:
+        cells = (map(str, job.sets[role].column(column)) for column in columns)
+        sizes = Counter(zip(*cells, strict=True))
+        small = [n for n in sizes.values() if n < FEW_IN_GROUP]
+        if small:
+            found.append(
+                f"{role}: by {' and '.join(columns)}, {len(small)} of {len(sizes)} groups have "
+                f"fewer than {FEW_IN_GROUP} samples (the least {min(small)}): what is biased at "
+                "small n cannot be compared between groups of different size"
+            )
+    return found
 
 
 def _shared(job: Job) -> list[str]:

@@ -11,7 +11,16 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+)
+from pydantic_core import PydanticCustomError
 
 from geneval import suite_file
 from geneval.errors import UsageError, unknown
@@ -34,6 +43,17 @@ _PATHS = (
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Key = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 _Count = Annotated[int, Field(ge=1)]
+
+
+def _columns(given: Any) -> Any:
+    """A column, several, or none, as written; a union's own complaint would name its branches."""
+    several = isinstance(given, list) and given and all(isinstance(one, str) for one in given)
+    if given is None or isinstance(given, str) or several:
+        return given
+    raise PydanticCustomError("columns", "A column, or a list of columns to intersect")
+
+
+_By = Annotated[str | list[str] | None, PlainValidator(_columns)]
 
 
 class _Strict(BaseModel):
@@ -87,15 +107,24 @@ class ExtractorChoice(_Strict):
 
 
 class MetricEntry(_Strict):
-    """One measurement: a metric with its key, options and what the suite may set for any metric."""
+    """One measurement: a metric with its key, options and what the suite may set for any metric.
+
+    `by` is a column to group by, or several, whose intersections are the groups.
+    """
 
     key: _Key
     metric: str
     options: dict[str, Any] = {}
     extractor: ExtractorChoice | None = None
-    by: str | None = None
+    by: _By = None
     n: _Count | None = None
     optional: bool = False
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns in whose intersections it is given, in alphabetical order."""
+        named = [self.by] if isinstance(self.by, str) else self.by or []
+        return tuple(sorted(set(named)))
 
     @property
     def spec(self) -> MetricSpec:

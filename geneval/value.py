@@ -238,12 +238,12 @@ def parse_address(text: str) -> tuple[str, dict[str, str]]:
 class AddressBook:
     """The measurements of a suite: what an address can mean among (key, metric, outputs).
 
-    A plan also knows the column that each key is grouped `by`, if any, and the `groups` there are.
+    A plan also knows the columns that each key is grouped `by`, and the `groups` of each column.
     """
 
     entries: tuple[tuple[str, str, tuple[str, ...]], ...]
-    by: Mapping[str, str | None] = field(default_factory=dict)
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    groups: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
 
     def resolve(self, text: str) -> str:
         """The canonical form of an address; raises `LookupError` with a sentence otherwise.
@@ -273,16 +273,17 @@ class AddressBook:
         """Raise `LookupError` unless the groups of an address are those the plan will make."""
         if key not in self.by:
             return
-        column = self.by[key]
-        if set(at) - {column}:
-            raise LookupError(f"{name} is not grouped by {min(set(at) - {column})}; see `by:`")
-        if column is None or key not in self.groups:
-            return
-        if column not in at:
-            first = min(self.groups[key], default="…")
-            raise LookupError(f"{name} is given by {column}; write {name}[{column}={first}]")
-        if at[column] not in self.groups[key]:
-            raise LookupError(unknown(column, at[column], self.groups[key]))
+        columns, known = self.by[key], self.groups.get(key, {})
+        strays = set(at) - set(columns)
+        if strays:
+            raise LookupError(f"{name} is not grouped by {min(strays)}; see `by:`")
+        if known and set(at) != set(columns):
+            first = {column: min(known[column], default="…") for column in columns}
+            told = f"{' and '.join(columns)}; write {address_of(name, '', '', first)}"
+            raise LookupError(f"{name} is given by {told}")
+        for column in known:
+            if at[column] not in known[column]:
+                raise LookupError(unknown(column, at[column], known[column]))
 
     def _short(self) -> set[str]:
         """Keys and outputs, of which an address without a dot is one."""

@@ -17,7 +17,7 @@ from geneval import __version__
 from geneval.ledger import atomic_write
 from geneval.reports.comparedoc import ComparisonView
 from geneval.reports.rundoc import GLYPHS, RunView, run_view
-from geneval.value import shown
+from geneval.value import Cell, shown
 
 REPORT = "report.html"
 MOST_BYTES = 50 * 2**20  # a page above this opens badly in any browser
@@ -73,15 +73,15 @@ def _asset(name: str) -> str:
     return (files("geneval.reports") / "assets" / name).read_text(encoding="utf-8")
 
 
-def _cell(cell: Any) -> Any:
-    """A cell of a table as it is read: 4 significant digits of what is no whole number."""
+def _rows(columns: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
+    return list(zip(*columns.values(), strict=True))
+
+
+def _cell(cell: Cell) -> Cell:
+    """A cell of a detail table: fractions with four digits, as values have them."""
     if cell is None:
         return ""
     return shown(cell) if isinstance(cell, float) and not cell.is_integer() else cell
-
-
-def _rows(columns: Mapping[str, Sequence[Any]]) -> list[tuple[Any, ...]]:
-    return list(zip(*columns.values(), strict=True))
 
 
 @cache

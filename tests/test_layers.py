@@ -30,6 +30,8 @@ LAYERS = [
         "geneval.pairs",
         "geneval.ranks",
         "geneval.frechet",
+        "geneval.shares",
+        "geneval.confusion",
         "geneval.ledger",
         "geneval.machine",
         "geneval.options",
@@ -40,7 +42,7 @@ LAYERS = [
         "geneval.download",
         "geneval.strict_yaml",
     ],
-    ["geneval.metric", "geneval.text", "geneval.metrics"],
+    ["geneval.metric", "geneval.sides", "geneval.text", "geneval.metrics"],
     [
         "geneval.samples",
         "geneval.imports",

@@ -56,7 +56,8 @@ def text(content: Mapping[str, Any]) -> str:
 
 
 def _metric(one: Mapping[str, Any]) -> tuple[str, ...]:
-    on, by = one["extractor"], one["by"]
+    on, by = one["extractor"], one["by"] or ""
+    by = by if isinstance(by, str) else " and ".join(by)
     return one["key"], one["metric"], f"on {on}" if on else "", f"by {by}" if by else ""
 
 

@@ -5,6 +5,11 @@ wide, not normalised) of the fields `image` and `prompt`, and `source_image` and
 `source_image` and `source_prompt`, for edits. Images are fed as in open_clip (preset `clip`); texts
 are lower-cased and cut after 77 tokens, as there.
 
+With `classes` it is a classifier without training: layer `logits` holds the cosines of an image
+with the text of each class, times CLIP's own scale, so that labels of any names can be predicted.
+The text is the `template` with the class in place of {}; `classes: {n01440764: tench}` says in
+which words a label is put.
+
 Weights are OpenAI's files or open_clip's. OpenAI's are TorchScript archives, which can run code:
 one is read only when its SHA-256 says that it is the published file.
 
@@ -23,7 +28,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.checkpoint import load_tensors
-from geneval.errors import CheckpointError
+from geneval.data import LabelSpace
+from geneval.errors import CheckpointError, UsageError
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.network import Network, NetworkExtractor, full_precision
 from geneval.extractors.preprocess import Preset, standardised
@@ -44,28 +50,65 @@ _SIZES = ("input_resolution", "context_length", "vocab_size")  # that OpenAI's f
 
 
 class Clip(NetworkExtractor):
-    """Both towers; each layer is made of its own field. `prefix` is put before every text."""
+    """Both towers; each layer is made of its own field. `prefix` is put before every text.
+
+    `asked` are the texts of the classes by name, of which the layer `logits` is made, if any.
+    """
 
     def __init__(
-        self, network: Network, preset: Preset, running: Running, weights: Path | None, prefix: str
+        self,
+        network: Network,
+        preset: Preset,
+        running: Running,
+        weights: Path | None,
+        prefix: str = "",
+        asked: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(network, preset, running, weights)
         self.prefix = prefix
+        self.asked = dict(asked or {})
+        self._classes: NDArray[np.float32] | None = None
+
+    @property
+    def labels(self) -> LabelSpace | None:  # type: ignore[override]
+        """The classes that it was given."""
+        return LabelSpace(tuple(self.asked)) if self.asked else None
+
+    @property
+    def layers(self) -> Mapping[str, Layer]:
+        """Those of the towers, and the logits of the classes if there are any."""
+        own = {"logits": Layer("logits", len(self.asked))} if self.asked else {}
+        return {**super().layers, **own}
 
     @property
     def identity(self) -> Mapping[str, Scalar]:
-        """Weights, resize rule, precision, and the prefix if there is one."""
-        return {**super().identity, **({"prefix": self.prefix} if self.prefix else {})}
+        """Weights, resize rule, precision; prefix and the texts of classes if there are any."""
+        asked = ", ".join(f"{name}: {text}" for name, text in self.asked.items())
+        own = {"prefix": self.prefix, "classes": asked}
+        return {**super().identity, **{name: text for name, text in own.items() if text}}
 
     def __call__(self, batch: Batch, layers: Collection[str]) -> Mapping[str, NDArray[np.float32]]:
-        """The layers of the images and texts of a batch."""
+        """The layers of the images and texts of a batch; an image's logits bring its embedding."""
         made = {}
         for name in layers:
+            if name == "logits":
+                continue
             (field,) = self.layers[name].reads
             column = batch.columns[field]
             is_text = name in ("text", "source_text")
             made[name] = self._of_texts(column) if is_text else self.of_images(column)["image"]
+        if "logits" in layers:
+            if "image" not in made:
+                made["image"] = self.of_images(batch.columns["image"])["image"]
+            made["logits"] = self._logits(made["image"])
         return made
+
+    def _logits(self, images: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Scaled cosines [b, classes] of embedded images [b, d]."""
+        if self._classes is None:
+            self._classes = _unit(self._of_texts(list(self.asked.values())))
+        scale = np.float32(self.loaded().logit_scale.exp().item())  # type: ignore[operator]
+        return np.asarray(scale * _unit(images) @ self._classes.T, dtype=np.float32)
 
     def _of_texts(self, texts: Sequence[str]) -> NDArray[np.float32]:
         """Embeddings of texts, each different one made once."""
@@ -86,6 +129,21 @@ class Clip(NetworkExtractor):
             [row[self.prefix + text] for text in texts]
         ]
         return rows
+
+
+def _unit(rows: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Rows [b, d] scaled to length 1."""
+    return np.asarray(rows / np.linalg.norm(rows, axis=1, keepdims=True), dtype=np.float32)
+
+
+def texts_of(classes: Sequence[str] | Mapping[str, str], template: str) -> dict[str, str]:
+    """What is asked for each class; raises `UsageError` for what no classes can be made of."""
+    words = dict(classes) if isinstance(classes, Mapping) else {name: name for name in classes}
+    if len(words) < 2 or len(words) < len(classes):
+        raise UsageError("classes: name at least two, each once")
+    if "{}" not in template:
+        raise UsageError(f"template {template!r} has no {{}} where the class is to stand")
+    return {name: template.replace("{}", word) for name, word in words.items()}
 
 
 def network(model: str) -> torch.nn.Module:
@@ -151,10 +209,13 @@ def _register(name: str, model: str, side: int, width: int) -> None:
         *,
         preset: Preset = "clip",
         prefix: str = "",
+        classes: list[str] | dict[str, str] | None = None,
+        template: str = "a photo of a {}.",
         running: Running = ON_CPU,
         weights: Path | None = None,
     ) -> Clip:
-        return Clip(declared, preset, running, weights, prefix)
+        asked = None if classes is None else texts_of(classes, template)
+        return Clip(declared, preset, running, weights, prefix, asked)
 
     build.__doc__ = f"OpenAI's CLIP {name[5:]} ({side} px): image and text embeddings ({width})."
     extractor(name)(build)

@@ -1,42 +1,57 @@
-"""Class balance: are the classes generated in the proportions of the reference, is any missing.
+"""Class balance: are the classes generated in the proportions expected, is any missing.
 
-    total_variation = ½ Σ |p_c − q_c|,  p and q the shares of class c generated and in the reference
+    total_variation = ½ Σ |p_c − q_c|,  p and q the shares of class c generated and expected
+    jsd             = H((p + q)/2) − (H(p) + H(q))/2,  H the entropy in bits
 
-Input: labels of the generated and the reference samples. The classes are those of the reference
-together with those declared in `classes`; a generated class beyond them counts as one more.
-Outputs: `total_variation` in [0, 1], lower is better; `p_value` of Pearson's χ² test that both
-sets come from one distribution (two-sample contingency table without continuity correction;
-classes absent from both are left out); `missing`, the number of classes whose generated share is
-below `missing_below` times their reference share, or that are declared and never generated. The
-threshold above zero is there because a classifier mistakes a few samples for a class that is never
-drawn.
+Input: labels of the generated samples, and of the reference unless `target` says what is expected:
+`uniform`, or a share for each class. The classes are those of the reference (or target) together
+with those declared in `classes`; a generated class beyond them counts as one more. With
+`attributes: [gender, age]` the classes are the intersections of these columns, `f, old`.
+
+Outputs: `total_variation` and `jsd` in [0, 1], lower is better; `p_value` of Pearson's χ² test (of
+two samples, or of one against the target), by 9,999 Monte Carlo draws where a class expects fewer
+than 5 samples; `missing`, the number of classes whose generated share is below `missing_below`
+times the expected one, or that are declared and never generated (above zero because a classifier
+mistakes a few samples for a class that is never drawn); `over_produced`, the number of classes
+drawn significantly more often than expected: an exact test for each class by itself, adjusted by
+Holm. The table has each class with Wilson's interval, its verdict, and the weight (scikit-learn's
+`balanced`) by which training on these samples would count all classes alike.
 
 `labels: given` takes the labels of the samples. A generator's samples bear the labels that were
 asked for, so its balance needs `labels: predicted`: both sets are then labelled by the same
-classifier, whose accuracy on the labelled reference stands in the finding.
+classifier, whose accuracy on the labelled reference stands in the finding. `corrected: true`
+corrects the generated shares for the mistakes it makes on the reference, and expects the
+reference's true shares; the tests stay those of the predicted labels (a target goes through the
+confusion matrix, which is taken as exact). Undefined where that matrix is near singular.
 
-Total variation is biased upwards at finite n; its interval is the spread at this n by a multinomial
-bootstrap of both sets. Below 5 expected samples in a class the χ² approximation and an absence mean
-little, and the finding says so.
+Total variation and divergence are biased upwards at finite n; their interval is the spread at this
+n by a multinomial bootstrap of all that is counted. Evidence of corrected shares is conditional on
+the confusion matrix.
 
-Source: Pearson 1900; `scipy.stats.chi2_contingency` is the reference implementation.
+Source: Pearson 1900; `scipy.stats.chi2_contingency` is the reference implementation. Lin 1991 for
+the divergence, Saerens, Latinne and Decaestecker 2002 for the correction.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
+from numpy.typing import NDArray
 
-from geneval.data import Labels, LabelSpace, natural
-from geneval.linalg import Floats, Ints
-from geneval.metric import LabelSource, Undefined, labels, metric
+from geneval.data import Fields, Labels, LabelSpace
+from geneval.metric import LabelSource, Need, Undefined, fields, labels, metric
 from geneval.options import AtLeast
-from geneval.resample import Context, bootstrap
-from geneval.value import DetailTable, Estimate, Evidence, OutputSpec, Role
+from geneval.resample import Context, bootstrap, wilson
+from geneval.shares import FEW, Floats, balanced_weights, jensen_shannon, total_variation
+from geneval.sides import Sides, Target, sides_of
+from geneval.value import Cell, DetailTable, Estimate, OutputSpec, Role
 
-FEW = 5  # expected samples below which Pearson's approximation is not to be trusted
+Bools = NDArray[np.bool_]
+Distance = Callable[[Floats, Floats], Floats]
+RESAMPLES = 200  # of corrected shares, each of which is a least squares problem
 
 
 def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
@@ -48,138 +63,191 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     return {"generated": Labels(ids, x, space), "reference": Labels(ids, y, space), "truth": None}
 
 
+def needs(o: Any) -> Mapping[str, Need]:
+    """Labels or attributes of both sets; a target alone does without the reference."""
+    found = {}
+    for role in ("generated", "reference"):
+        classes = o.classes if role == "generated" else None
+        columns = o.attributes
+        found[role] = fields(role, *columns) if columns else labels(role, o.labels, classes)
+    if o.target is not None and not o.corrected:
+        del found["reference"]
+    elif o.labels == "predicted" and not o.attributes:
+        found["truth"] = labels("reference", "given")
+    return found
+
+
 @metric(
     "class_balance",
-    version=1,
+    version=2,
     min_n=1,
     outputs=[
         OutputSpec("total_variation", "lower", range=(0, 1)),
         OutputSpec("p_value", "target", range=(0, 1)),
         OutputSpec("missing", "lower", unit="classes", range=(0, None)),
+        OutputSpec("over_produced", "lower", unit="classes", range=(0, None)),
+        OutputSpec("jsd", "lower", unit="bits", range=(0, 1)),
     ],
-    needs=lambda o: {
-        "generated": labels("generated", o.labels, o.classes),
-        "reference": labels("reference", o.labels),
-        **({"truth": labels("reference", "given")} if o.labels == "predicted" else {}),
-    },
+    needs=needs,
     example=example,
-    identity={"total_variation": 0.0, "p_value": 1.0, "missing": 0.0},
-    symmetric=("total_variation", "p_value"),
+    identity={"total_variation": 0, "p_value": 1, "missing": 0, "over_produced": 0, "jsd": 0},
+    symmetric=("total_variation", "p_value", "jsd"),
 )
 def class_balance(
-    generated: Labels,
-    reference: Labels,
+    generated: Labels | Fields,
     context: Context,
+    reference: Labels | Fields | None = None,
     truth: Labels | None = None,
     *,
     labels: LabelSource = "given",
     classes: list[str] | None = None,
+    attributes: list[str] | None = None,
+    target: Target | None = None,
+    corrected: bool = False,
     missing_below: Annotated[float, AtLeast(0)] = 0.1,
 ) -> list[Estimate]:
-    """Distance, test and absences of the generated class shares."""
-    names = _support(generated, reference, classes)
-    x, y = counts(generated, names), counts(reference, names)
-    n = {Role.GENERATED: int(x.sum()), Role.REFERENCE: int(y.sum())}
-    if not (x.sum() and y.sum()):
-        raise Undefined("no labelled samples on one side")
-    p, q = x / x.sum(), y / y.sum()
-    distance = total_variation(x, y)
-    draws = bootstrap((x, y), total_variation, context.generator("class_balance"))
-    absent = (p < missing_below * q) | ((x == 0) & (q == 0))
-    findings = [_accuracy(reference, truth), _few(p, q, n)]
-    table = DetailTable(
-        "Class counts",
-        {"class": names, "generated": x.tolist(), "reference": y.tolist()},
-        chart="bars",
-    )
-    return [
-        Estimate(
-            output="total_variation",
-            number=distance,
-            n=n,
-            interval=context.interval(
-                distance, float(draws.std()), "multinomial bootstrap", "at_n", (0, 1)
-            ),
-            evidence={
-                Role.GENERATED: _influence(generated, names, np.sign(p - q)),
-                Role.REFERENCE: _influence(reference, names, np.sign(q - p)),
-            },
-            finding=_joined(findings),
-            tables=(table,),
+    """Distances, test, absences and excesses of the generated class shares."""
+    if corrected and truth is None:
+        raise Undefined("corrected: true is for what a classifier predicts: set labels: predicted")
+    mine, theirs = _labels(generated, attributes), _labels(reference, attributes)
+    assert mine is not None
+    sides = sides_of(mine, theirs, truth if corrected else None, target, classes)
+    rng, resamples = context.generator("class_balance"), RESAMPLES if corrected else 1000
+    redrawn = bootstrap(sides.counted, sides.shares, rng, resamples)
+    p, q = sides.shares(*sides.counted)
+    absent = (p < missing_below * q) | ((sides.x == 0) & (q == 0))
+    odd = sides.apart() <= 1 - context.level
+    cautions = [_accuracy(theirs, truth, labels), _few(sides), _unseen(sides)]
+    test = sides.test(context.generator("class_balance p_value"))
+    estimates = [
+        replace(
+            _distance("total_variation", sides, redrawn, context),
+            finding=_joined(cautions),
+            tables=(_counted(sides),),
         ),
-        _test(x, y, n),
-        Estimate(
-            output="missing",
-            number=int(absent.sum()),
-            n=n,
-            no_interval="a count of classes, not an average over samples",
-            finding=_joined([_absences(names, absent), *findings]),
+        Estimate(output="p_value", number=test.p, no_interval="a p-value", finding=str(test)),
+        _count("missing", sides, absent, _joined(cautions)),
+        replace(
+            _count("over_produced", sides, odd & (p > q)),
+            tables=(_listed(sides, redrawn, absent, odd, context),),
         ),
+        _distance("jsd", sides, redrawn, context),
     ]
+    n = {Role.GENERATED: len(mine.ids)} | ({Role.REFERENCE: len(theirs.ids)} if theirs else {})
+    signed = {"target": _written(target, q)} if target else {}
+    return [replace(one, n=n, signed=signed) for one in estimates]
 
 
-def counts(labels: Labels, names: list[str]) -> Ints:
-    """Samples [classes] in each of the named classes."""
-    present = np.bincount(labels.codes, minlength=len(labels.space.names))
-    by_name = dict(zip(labels.space.names, present.tolist(), strict=True))
-    return np.array([by_name.get(name, 0) for name in names], dtype=np.int64)
-
-
-def total_variation(x: Ints, y: Ints) -> float:
-    """½ Σ |share − share| of two vectors of counts."""
-    return float(np.abs(x / x.sum() - y / y.sum()).sum() / 2)
-
-
-def _support(generated: Labels, reference: Labels, classes: list[str] | None) -> list[str]:
-    """Reference classes and declared ones; a generated class beyond them would have no share."""
-    declared = list(classes or [])
-    names = sorted({*reference.names(), *declared}, key=natural)
-    stray = sorted(set(generated.names()) - set(names), key=natural)
-    return [*names, *stray]
-
-
-def _test(x: Ints, y: Ints, n: Mapping[Role, int]) -> Estimate:
-    """Pearson's χ² of the two-by-classes table."""
-    from scipy.stats import chi2_contingency
-
-    seen = (x + y) > 0
-    statistic, p_value, freedom = 0.0, 1.0, int(seen.sum()) - 1
-    if freedom:
-        outcome = chi2_contingency(np.stack([x[seen], y[seen]]), correction=False)
-        statistic, p_value = float(outcome.statistic), float(outcome.pvalue)
+def _distance(output: str, sides: Sides, redrawn: Floats, context: Context) -> Estimate:
+    """A distance of the shares, its interval from redrawn shares [resamples, 2, k]."""
+    distance, slope = DISTANCES[output]
+    p, q = sides.shares(*sides.counted)
+    number, se = float(distance(p, q)), float(distance(redrawn[:, 0], redrawn[:, 1]).std())
     return Estimate(
-        output="p_value",
-        number=p_value,
-        n=dict(n),
-        no_interval="a p-value",
-        finding=f"χ² = {statistic:.4g} with {freedom} degrees of freedom",
+        output=output,
+        number=number,
+        interval=context.interval(number, se, "multinomial bootstrap", "at_n", (0, 1)),
+        evidence=sides.evidence(slope(p, q), slope(q, p)),
     )
 
 
-def _influence(labels: Labels, names: list[str], sign: Floats) -> Evidence:
-    code = {name: i for i, name in enumerate(names)}
-    score = np.array([sign[code[name]] / 2 for name in labels.names()])
-    return Evidence("influence", labels.ids, score - score.mean())
+def _count(output: str, sides: Sides, found: Bools, also: str = "") -> Estimate:
+    """How many classes are so, and which."""
+    what, names = output.replace("_", "-"), sides.names
+    listed = ", ".join(name for name, is_so in zip(names, found, strict=True) if is_so)
+    told = f"{what} {int(found.sum())} of {len(names)} classes: {listed}"
+    return Estimate(
+        output=output,
+        number=int(found.sum()),
+        no_interval="a count of classes, not an average over samples",
+        finding=_joined([told if listed else f"none of {len(names)} classes is {what}", also]),
+    )
 
 
-def _absences(names: list[str], absent: np.ndarray[Any, np.dtype[np.bool_]]) -> str:
-    if not absent.any():
-        return f"none of {len(names)} classes is missing"
-    listed = ", ".join(name for name, gone in zip(names, absent, strict=True) if gone)
-    return f"missing {int(absent.sum())} of {len(names)} classes: {listed}"
+def _half_sign(p: Floats, q: Floats) -> Floats:
+    """Derivative [k] of the total variation by p."""
+    return np.sign(p - q) / 2
 
 
-def _accuracy(predicted: Labels, truth: Labels | None) -> str:
-    if truth is None:
-        return ""
+def _steepness(p: Floats, q: Floats) -> Floats:
+    """Derivative [k] of the divergence by p, which matters only where p is not 0."""
+    there = p > 0
+    return np.where(there, np.log2(2 * np.where(there, p, 1) / np.where(there, p + q, 1)) / 2, 0)
+
+
+DISTANCES: Mapping[str, tuple[Distance, Distance]] = {  # with their derivatives
+    "total_variation": (total_variation, _half_sign),
+    "jsd": (jensen_shannon, _steepness),
+}
+
+
+def _labels(given: Labels | Fields | None, attributes: list[str] | None) -> Labels | None:
+    """Labels as they are, or the intersections of the attributes."""
+    if isinstance(given, Fields):
+        return Labels.joint(given, attributes or ())
+    return given
+
+
+def _written(target: Target, q: Floats) -> str:
+    """A target in the signature."""
+    if isinstance(target, str):
+        return f"{target} over {np.count_nonzero(q)}"
+    return ",".join(f"{name}={target[name]:g}" for name in sorted(target))
+
+
+def _counted(sides: Sides) -> DetailTable:
+    """Counts of both sides, or the count that a target expects."""
+    columns: dict[str, list[Cell]] = {"class": [*sides.names], "generated": sides.x.tolist()}
+    if sides.y is not None:
+        columns["reference"] = sides.y.tolist()
+    else:
+        columns["expected"] = (sides.aimed * sides.x.sum()).tolist()
+    return DetailTable("Class counts", columns, chart="bars")
+
+
+def _listed(
+    sides: Sides, redrawn: Floats, absent: Bools, odd: Bools, context: Context
+) -> DetailTable:
+    """Each class with its share and interval, the share expected, the verdict and a weight."""
+    p, q = sides.shares(*sides.counted)
+    if sides.table is None:
+        n = int(sides.x.sum())
+        ends = [wilson(x, n, context.level, "population") for x in sides.x.tolist()]
+        low, high = [one.low for one in ends], [one.high for one in ends]
+    else:
+        tails = [(1 - context.level) / 2, (1 + context.level) / 2]
+        low, high = np.quantile(redrawn[:, 0], tails, axis=0).tolist()
+    verdict = np.where(absent, "missing", np.where(odd, np.where(p > q, "more", "fewer"), ""))
+    columns: dict[str, list[Cell]] = {
+        "class": [*sides.names],
+        "share": p.tolist(),
+        "from": [*low],
+        "to": [*high],
+        "expected": q.tolist(),
+        "verdict": verdict.tolist(),
+        "balanced weight": [*balanced_weights(sides.x)],
+    }
+    return DetailTable(f"Class shares{', corrected' if sides.table is not None else ''}", columns)
+
+
+def _accuracy(predicted: Labels | None, truth: Labels | None, source: LabelSource) -> str:
+    if predicted is None or truth is None:
+        unknown = source == "predicted" and predicted is None
+        return "labels predicted by a classifier of unknown accuracy" if unknown else ""
     right = np.mean([a == b for a, b in zip(predicted.names(), truth.names(), strict=True)])
     return f"labels predicted by a classifier {right:.1%} accurate on the labelled reference"
 
 
-def _few(p: Floats, q: Floats, n: Mapping[Role, int]) -> str:
-    pooled = (p * n[Role.GENERATED] + q * n[Role.REFERENCE]) / sum(n.values())
-    few = int(((pooled > 0) & (pooled * min(n.values()) < FEW)).sum())
+def _few(sides: Sides) -> str:
+    few = int((sides.expected < FEW).sum())
     return f"{few} classes expect fewer than {FEW} samples: absence may be chance" if few else ""
+
+
+def _unseen(sides: Sides) -> str:
+    """What is assumed of classes whose mistakes cannot be counted."""
+    unseen = 0 if sides.table is None else int((sides.table.sum(axis=1) == 0).sum())
+    told = "classes without a labelled reference sample are taken to be recognised without mistakes"
+    return f"{unseen} {told}" if unseen else ""
 
 
 def _joined(findings: list[str]) -> str:

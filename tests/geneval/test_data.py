@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from geneval.data import Features, Labels, LabelSpace, natural
+from geneval.data import Features, Fields, Labels, LabelSpace, natural
 
 
 @pytest.mark.parametrize("n", [2, 5, 4096, 9000])
@@ -58,3 +58,12 @@ def test_label_names_are_unique() -> None:
 def test_natural_order() -> None:
     """Numbers come in numeric order, before words."""
     assert sorted(["b", "10", "9", "a", "²"], key=natural) == ["9", "10", "a", "b", "²"]
+
+
+def test_joint_labels_are_of_all_values() -> None:
+    """Intersections of columns, in a space that has those without samples too."""
+    fields = Fields(("x", "y", "z"), {"gender": ["m", "f", "m"], "age": [10, 2, 2]})
+    found = Labels.joint(fields, ("gender", "age"))
+    assert found.ids == fields.ids
+    assert found.names() == ["m, 10", "f, 2", "m, 2"]
+    assert found.space.names == ("f, 2", "f, 10", "m, 2", "m, 10")

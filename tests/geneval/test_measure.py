@@ -518,6 +518,29 @@ def test_groups_that_change_are_measured_again(
     assert measured("ab") == measured("ba")[::-1]
 
 
+def test_intersections_are_measured_alone(
+    ledger: Ledger, brightness: MetricSpec, tmp_path: Path, images: tuple[Images, Images]
+) -> None:
+    """By two columns, every pair of values that has samples is a group, under both its names."""
+    people = [("f", "old"), ("f", "a b"), ("m", "old")]
+    rows = ["file_name,gender,age"]
+    for i, image in enumerate(images[0]):
+        Image.fromarray(image).save(tmp_path / f"{i:03d}.png")
+        rows.append(f"{i:03d}.png,{','.join(people[i % 3])}")
+    (tmp_path / "metadata.csv").write_text("\n".join(rows))
+    suite = load_suite("brightness", ["metrics.brightness.by=[gender, age]", "extractor=pixels"])
+    result = execute(open_job(suite, ledger, samples=tmp_path)).result
+    assert [value.address for value in result.values()] == [
+        'brightness[age="a b",gender=f]',
+        "brightness[age=old,gender=f]",
+        "brightness[age=old,gender=m]",
+    ]
+    found = result["brightness[gender=m,age=old]"]
+    assert found.number == pytest.approx(grey(images[0][2::3]), rel=1e-6)
+    assert found.n == {Role.GENERATED: len(images[0]) // 3}
+    assert dict(found.signature.fields)["by"] == "age,gender"
+
+
 def test_readable_samples_are_part_of_a_key(
     ledger: Ledger, brightness: MetricSpec, tmp_path: Path, images: tuple[Images, Images]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -15,12 +16,13 @@ from PIL import Image
 from torch_fidelity.feature_extractor_vgg16 import FeatureExtractorVGG16
 from torchvision.transforms import CenterCrop, Compose, InterpolationMode, Resize
 
+from geneval.data import LabelSpace
 from geneval.errors import CheckpointError, UsageError
 from geneval.extractors import weights
 from geneval.extractors.clip import Clip
 from geneval.extractors.dinov2 import network as dinov2_network
 from geneval.extractors.dinov2 import scaled_positions
-from geneval.extractors.extractor import all_extractors, build_extractor, weights_name
+from geneval.extractors.extractor import all_extractors, build_extractor, layer_of, weights_name
 from geneval.extractors.network import NetworkExtractor, without_initial_values
 from geneval.extractors.preprocess import resized
 from geneval.ledger import file_digest
@@ -258,6 +260,46 @@ def test_edits_have_four_layers(clip_twin: Path, rng: np.random.Generator) -> No
     assert np.array_equal(made["source_image"], other["image"])
     assert np.array_equal(made["source_text"], other["text"])
     assert not np.array_equal(made["image"], made["source_image"])
+
+
+def test_clip_is_a_classifier_of_the_classes_it_is_given(
+    clip_twin: Path, rng: np.random.Generator
+) -> None:
+    """Logits are open_clip's: exp(logit_scale) times the cosines with the classes' texts."""
+    images = rng.integers(0, 256, (3, 40, 40, 3), dtype=np.uint8)
+    classes = {"0": "cat", "1": "Dog on a mat"}
+    mine = built("clip-vit-b-32", clip_twin, classes=classes)
+    assert mine.labels == LabelSpace(("0", "1"))
+    assert layer_of(mine, "logits") == "logits"
+    found = mine(Batch.of(image=images), ("logits",))
+    texts = ["a photo of a cat.", "a photo of a Dog on a mat."]
+    towers = built("clip-vit-b-32", clip_twin)
+    made = towers(Batch.of(image=images, prompt=texts[:1] * 2 + texts[1:]), ("image", "text"))
+    image, text = (torch.as_tensor(made[name]).double() for name in ("image", "text"))
+    cosines = torch.nn.functional.cosine_similarity(image[:, None], text[None, 1:], dim=2)
+    scale = torch.load(clip_twin, weights_only=True)["logit_scale"].double().exp()
+    np.testing.assert_allclose(found["logits"], scale * cosines, rtol=1e-4)
+    assert "Dog on a mat" in str(mine.identity["classes"])
+    assert towers.labels is None
+    assert "classes" not in towers.identity
+    again = pickle.loads(pickle.dumps(mine))
+    assert np.array_equal(again(Batch.of(image=images), ("logits",))["logits"], found["logits"])
+
+
+@pytest.mark.parametrize(
+    ("options", "told"),
+    [
+        ({"classes": ["cat", "cat"]}, "at least two, each once"),
+        ({"classes": ["cat"]}, "at least two, each once"),
+        ({"classes": ["cat", "dog"], "template": "a photo"}, "has no {}"),
+    ],
+)
+def test_classes_of_clip_must_make_sense(
+    clip_twin: Path, options: dict[str, Any], told: str
+) -> None:
+    """What cannot be asked is refused before any image is read."""
+    with pytest.raises(UsageError, match=told):
+        built("clip-vit-b-32", clip_twin, **options)
 
 
 class Scripted(torch.nn.Module):

@@ -273,6 +273,33 @@ def test_an_unknown_group_column(plan: Planned, role: Role) -> None:
     assert plan("[{fid: {by: style}}]").measurements
 
 
+@pytest.mark.parametrize(
+    ("address", "told"),
+    [
+        ("fid", "fid is given by label and style; write fid[label=a,style=a]"),
+        ("fid[label=b]", "fid is given by label and style; write fid[label=a,style=a]"),
+        ("fid[label=b,style=z]", "unknown style 'z'"),
+        ("fid[label=b,colour=a]", "fid is not grouped by colour"),
+    ],
+)
+def test_intersections_are_addressed_by_every_column(
+    plan: Planned, address: str, told: str
+) -> None:
+    """A value by two columns bears both, each with a value that it has, in either order."""
+    sets = {role: facts(labels=frozenset()) for role in BOTH}
+    book = plan("[{fid: {by: [style, label]}}]", sets).book
+    assert book.resolve("fid[style=b,label=a]") == "fid[label=a,style=b]"
+    with pytest.raises(LookupError) as refused:
+        book.resolve(address)
+    assert told in str(refused.value)
+
+
+def test_every_column_of_an_intersection_must_be_there(plan: Planned) -> None:
+    """The one that is not is named."""
+    with pytest.raises(UsageError, match="unknown column 'tone'"):
+        plan("[{fid: {by: [label, tone]}}]")
+
+
 def test_groups_are_not_by_image(plan: Planned) -> None:
     """An image is no column of plain values: to group by it is refused before any work."""
     with pytest.raises(UsageError, match="image"):

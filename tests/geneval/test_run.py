@@ -211,6 +211,17 @@ def test_images_unlike_the_training_data_get_a_caution(job: Open, rng: np.random
     assert execute(job()).result.document.cautions == ()
 
 
+def test_small_groups_get_a_caution(job: Open) -> None:
+    """Features of few samples a class are compared with a warning; counts have intervals only."""
+    by_class = job("precision_recall", "metrics.precision_recall.by=label")
+    (mine, theirs) = execute(by_class).result.document.cautions
+    assert mine.startswith("generated: by label, 10 of 10 groups have fewer than 100 samples (the")
+    assert theirs.startswith("reference: by label, 10 of 10 groups")
+    assert "cannot be compared between groups of different size" in theirs
+    counted = job("class_balance", "metrics.class_balance.by=label")
+    assert execute(counted).result.document.cautions == ()
+
+
 @pytest.mark.parametrize("limit", [None, 50])
 def test_suite_n_and_limit_take_the_lowest_hashed_ids(job: Open, limit: int | None) -> None:
     """`samples.n` and `--limit` choose by hashed id: the smaller choice lies within the larger."""

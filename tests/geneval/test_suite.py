@@ -117,6 +117,9 @@ def test_everything_a_suite_may_say(write: Write) -> None:
     assert suite.metrics[5].options == {
         "labels": "predicted",
         "classes": ["a", "b"],
+        "attributes": None,
+        "target": None,
+        "corrected": False,
         "missing_below": 0.05,
     }
 
@@ -658,6 +661,18 @@ def test_any_setting_applies_or_is_refused(
     """Whatever `--set` is given, the outcome is a suite or a usage error."""
     text = value if isinstance(value, str) else json.dumps(value)
     load_or_refuse(folder / "base.yaml", f"{'.'.join([section, *inner])}={text}")
+
+
+def test_a_metric_may_be_by_several_columns(write: Write) -> None:
+    """A list of columns stands for their intersections, in one order; anything else is refused."""
+    text = "version: 1\nmetrics:\n  - fid: {{by: {}}}\n"
+    suite = load(write, text.format("[gender, age]"))
+    assert suite.metrics[0].columns == ("age", "gender")
+    assert load(write, text.format("[age]")).metrics[0].columns == ("age",)
+    assert overridden(suite.document, ()).document == suite.document
+    for wrong in ("3", "[]", "[age, 3]", "{age: 1}"):
+        with pytest.raises(UsageError, match=r":3: metrics\.fid\.by = .*: a column, or a list"):
+            load(write, text.format(wrong))
 
 
 def test_groups_give_every_metric_by_a_column(write: Write) -> None:

@@ -189,7 +189,7 @@ def test_every_value_has_signature_interval_target_and_n(
     page = parsed(texts["run"])
     result = Result.load(step_runs["collapsed"])
     values = list(result.values())
-    assert len(values) == 12  # suites/digits.yaml's six metrics have so many outputs
+    assert len(values) == 14  # suites/digits.yaml's six metrics have so many outputs
     signatures = [one.text for one in page.all("p", class_="signature")]
     for value in values:
         (card,) = [
@@ -273,6 +273,16 @@ def test_every_chart_has_its_data_beside_it(texts: Texts, parsed: Parsed) -> Non
         assert [svg.attributes["role"] for svg in figure.all("svg")] == ["img"]
         assert figure.all("table")
         assert figure.all("figcaption")[0].text
+
+
+def test_a_table_without_chart_stands_by_itself(texts: Texts, parsed: Parsed) -> None:
+    """Each class's share with interval and verdict, fractions with four digits."""
+    details = parsed(texts["run"]).all("details")
+    (found,) = [one for one in details if one.all("summary")[0].text == "Class shares"]
+    rows = [[cell.text for cell in row.all("td")] for row in found.all("tr")][1:]
+    assert [row[0] for row in rows] == [*"0123456789"]
+    assert [row[0] for row in rows if row[5] == "missing"] == ["0", "4", "7"]
+    assert all(len(cell) <= 9 for row in rows for cell in row)
 
 
 def test_training_images_are_not_in_the_page(

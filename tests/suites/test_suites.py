@@ -161,6 +161,31 @@ def test_demonstration_covers_fidelity_diversity_and_balance() -> None:
     assert balance.options["labels"] == "predicted"  # a generator's labels are only asked for
 
 
+def test_class_balance_names_what_a_collapsed_generator_forgot(
+    digit_files: tuple[Path, Path], ledger: Ledger
+) -> None:
+    """Three digits are missing, and of these no sample is precise; the last step forgot none."""
+    found = {}
+    for name in ("collapsed", "step-004000"):
+        suite = load_suite("class-balance", ["generate.n=1000", "floor=false"])
+        place = FOLDER / f"{name}.safetensors"
+        job = open_job(suite, ledger, checkpoint=place, adapter="digits", reference=digit_files[1])
+        found[name] = execute(job).result
+    collapsed, healthy = found["collapsed"], found["step-004000"]
+    assert "missing 3 of 10 classes: 0, 4, 7" in collapsed["class_balance.missing"].finding
+    assert collapsed["class_balance.p_value"].number < 1e-6
+    assert healthy["class_balance.p_value"].number > 0.05
+    assert healthy["class_balance.missing"].number == 0
+    assert healthy["class_balance.over_produced"].number == 0
+    assert collapsed["effective_classes"].interval.high < 7.5
+    assert healthy["effective_classes"].interval.high == 10
+    for digit in range(10):
+        address = f"precision_recall_by_class.precision[label={digit}]"
+        assert (collapsed[address].number < 0.2) == (digit in (0, 4, 7))
+        assert healthy[address].number > 0.6
+    assert "groups have fewer than 100 samples" in " ".join(healthy.document.cautions)
+
+
 def test_demonstration_has_a_checkpoint_for_each_expected_verdict() -> None:
     """Every checkpoint of the demonstration is shipped, and none without an expectation."""
     shipped = {path.stem for path in FOLDER.glob("*.safetensors")}

@@ -27,6 +27,7 @@ LAYERS = [
         "geneval.tiles",
         "geneval.neighbours",
         "geneval.kernels",
+        "geneval.links",
         "geneval.pairs",
         "geneval.frechet",
         "geneval.ledger",

@@ -35,6 +35,7 @@ LAYERS = [
         "geneval.options",
         "geneval.plugins",
         "geneval.source",
+        "geneval.rates",
         "geneval.sweeps",
         "geneval.bibliography",
         "geneval.download",

@@ -4,7 +4,8 @@ Products of many rows are float32 where that rounds no value of the kernel by mo
 and float64 otherwise. Roundings of single pairs are as often up as down: of 4,000 x 4,000 rows of
 2,048 features KID was 2e-10 to 4e-10 off, of 10,000 x 10,000 likewise.
 
-A kernel is plain data (`Cubic`, `Directions`, `Distance`), so that a plan can tell which ones share a sweep.
+A kernel is plain data (`Cubic`, `Directions`, `Distance`), so that a plan can tell which ones share
+a sweep.
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ def share_above(x: Counts, n: int, share: float) -> NDArray[Any]:
 
 
 def noticed_loss(share: float, n: int, m: int, ratio: float, alpha: float) -> float | None:
-    """The least loss of a class, of this share in the reference, that `fewer` notices; None if none.
+    """The least loss of a class of this share that `fewer` notices; None if it notices none.
 
     A loss of 1 is of the whole class; at level alpha and `POWER`, to a hundredth.
     """

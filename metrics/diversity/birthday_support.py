@@ -8,12 +8,14 @@ reference's distances to its nearest neighbours).
 
 `birthday_support` is the estimate; unit: samples; range [1, ∞); higher is better. Of samples drawn
 with probabilities p the mean of D is C(n, 2) Σ p², so that it estimates 1/Σ p²: all there are where
-all are equally likely, else fewer. With D = 0 there is no estimate, only a limit, and the value is
-a problem that names it. `at_least` is always there: the lower end of a one-sided interval at the
-run's level, its number being a limit itself. `batch` is the smallest batch that has a duplicate
-with probability ½ or more, each group of K near duplicates counting as one sample of probability
-K/n: 1 − Π (1 − s/n)^(K−1) (1 + (K − 1) s/n) ≥ ½; larger than n where D = 0. For a support of N
-equally likely samples it is about 1.18 √N; range [2, ∞).
+all are equally likely, else fewer. `at_least` is the lower end of a one-sided interval at the run's
+level. `batch` is the smallest batch that has a duplicate with probability ½ or more, each group of
+K near duplicates counting as one sample of probability K/n: 1 − Π (1 − s/n)^(K−1) (1 + (K − 1) s/n)
+≥ ½. For a support of N equally likely samples it is about 1.18 √N; range [2, ∞).
+
+D = 0 says only that the support is large. Then `batch` is n, and `birthday_support` the support for
+which n is the batch, n(n − 1)/(2 ln 2): no pair is as likely as any there. Both have no interval
+and the finding says that they are no estimates; `at_least` is a limit as ever.
 
 The interval is of the population, by the exact limits of a Poisson count (Garwood 1936). Copies of
 few samples come in groups, whose pairs are not independent: where the leave-one-out variance of D,
@@ -26,6 +28,7 @@ Paper: Arora and Zhang 2017, arXiv:1706.08224, whose test takes batches and look
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import Annotated, Any
 
@@ -92,43 +95,34 @@ def birthday_support(
     possible = n * (n - 1) / 2
     least = possible / poisson_limits(found, 2 * context.level - 1)[1]
     limit = f"the support is at least {least:,.0f} at {context.level:.0%} confidence"
+    number, interval = possible / (d or math.log(2)), None
+    if d:
+        low, high = (possible / mean for mean in poisson_limits(found, context.level)[::-1])
+        method = "poisson limits of the pairs"
+        interval = Interval(
+            min(low, number), max(high, number), context.level, method, "population"
+        )
+    estimate = Estimate(
+        output="birthday_support",
+        number=number,
+        n=counts,
+        interval=interval,
+        no_interval=None if d else "no pair was found: the support may be of any size above",
+        finding=f"{f'{d:,} pairs' if d else 'no estimate'}: {told(found)}; {limit}",
+        tables=(group_table(found, generated.ids),),
+        galleries=(group_gallery(found, generated.ids),) if d else (),
+    )
     limited = Estimate(
         output="at_least", number=least, n=counts, no_interval="a confidence limit itself"
     )
-    if d == 0:
-        none = f"no near duplicates among {n:,} samples: {limit}; generate more"
-        beyond = f"no near duplicates among {n:,} samples: the batch is larger; generate more"
-        return [
-            Estimate(output="birthday_support", problem=none, n=counts),
-            limited,
-            Estimate(output="batch", problem=beyond, n=counts),
-        ]
-    low, high = poisson_limits(found, context.level)
-    return [
-        Estimate(
-            output="birthday_support",
-            number=possible / d,
-            n=counts,
-            interval=Interval(
-                possible / high,
-                max(possible / low, possible / d),
-                context.level,
-                "poisson limits of the pairs",
-                "population",
-            ),
-            finding=f"{d:,} pairs; {told(found)}; {limit}",
-            tables=(group_table(found, generated.ids),),
-            galleries=(group_gallery(found, generated.ids),),
-        ),
-        limited,
-        Estimate(
-            output="batch",
-            number=batch(found),
-            n=counts,
-            no_interval="a size at which a probability passes one half",
-            finding="a batch of this size has a near duplicate with probability ½ or more",
-        ),
-    ]
+    half = Estimate(
+        output="batch",
+        number=batch(found) if d else n,
+        n=counts,
+        no_interval="a size at which a probability passes one half",
+        finding="" if d else f"a batch of {n:,} has no near duplicate: it takes a larger one",
+    )
+    return [estimate, limited, half]
 
 
 def poisson_limits(found: Links, level: float) -> tuple[float, float]:

@@ -4,9 +4,9 @@
     kl = Σ p_c log(p_c / q_c),  p and q the shares generated and in the reference, in nats
 
 Input: labels of the generated and the reference samples, by default predicted for both by one
-classifier, as in the protocol of stacked digits (1,000 classes, 26,000 samples, a class counts with
-1 sample). `modes` is a count of classes, higher is better, range [0, ∞); `kl` is in [0, ∞), lower is
-better. With `target: uniform` q is even over the classes of the reference.
+classifier, as in the protocol of stacked digits (1,000 classes, 26,000 samples, a class counts
+with 1 sample). `modes` is a count of classes, higher is better, range [0, ∞); `kl` is in [0, ∞),
+lower is better. With `target: uniform` q is even over the classes of the reference.
 
 A classifier that errs on one sample in a hundred finds every class in a few thousand samples: one
 sample is then no mode, and `least` should be above the errors to expect. `class_balance.missing`

@@ -11,7 +11,7 @@ next to no near duplicate. Where a hundredth of the reference are exact copies t
 exact copies alone count. With `bits` the reach is that many differing bits of `perceptual-hash`
 (4 to 10 of 64 are usual), and no reference is needed. Comparisons of distances are exact.
 
-Both are in [0, 1]; lower is better. ten copies of one sample and ninety single ones give 0.1 and
+Both are in [0, 1]; lower is better. Ten copies of one sample and ninety single ones give 0.1 and
 0.09. Both grow with n, in a large sample as n does, so that the interval is the spread at this n
 and a comparison takes equal n only. The interval is Wilson's at the effective sample size of the
 leave-one-out influence; of `redundant` it takes a group to hold together when one sample is left
@@ -118,7 +118,7 @@ def _share(
         evidence={Role.GENERATED: Evidence("influence", ids, influence)},
         finding=told(found) if first else "",
         tables=(group_table(found, ids),) if first else (),
-        galleries=(group_gallery(found, ids),) if first else (),
+        galleries=(group_gallery(found, ids),) if first and found.pairs else (),
     )
 
 

@@ -3,10 +3,10 @@
     spread = tr Σ_generated / tr Σ_reference,  covariances with ddof 1
     distances = mean ‖x − x'‖ over pairs of generated samples / the same over reference pairs
 
-Input: generated features [n, d] and reference features [m, d]; sums in float64. Both are 1 where the
-samples lie as wide as the reference, below it where they are drawn together; range [0, ∞), and the
-best value is 1. Half of all deviations give 0.25 and 0.5. `spread` hears outliers, `distances` less
-so. Neither says where the samples lie, and spread without sense is spread too.
+Input: generated features [n, d] and reference features [m, d]; sums in float64. Both are 1 where
+the samples lie as wide as the reference, below it where they are drawn together; range [0, ∞), and
+the best value is 1. Half of all deviations give 0.25 and 0.5. `spread` hears outliers, `distances`
+less so. Neither says where the samples lie, and spread without sense is spread too.
 
 Numerators and denominators are unbiased, so the interval is of the population: by the delta method
 on the logarithm, from ‖x − μ‖² and from the mean distance of every sample to the others. Undefined

@@ -98,7 +98,7 @@ def birthday_support(
     number, interval = possible / (d or math.log(2)), None
     if d:
         low, high = (possible / mean for mean in poisson_limits(found, context.level)[::-1])
-        method = "poisson limits of the pairs"
+        method = "poisson limits"
         interval = Interval(
             min(low, number), max(high, number), context.level, method, "population"
         )

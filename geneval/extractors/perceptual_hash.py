@@ -18,17 +18,12 @@ whose DCT hash also blurs first.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from geneval.extractors.extractor import Layer, extractor
 from geneval.samples.sampleset import Batch
 from geneval.signature import Scalar
-
-if TYPE_CHECKING:
-    import torch
 
 SIDE = 32  # of the grid
 WAVES = 8  # frequencies each way
@@ -66,7 +61,7 @@ def _bits(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     import torch
     from torch.nn.functional import adaptive_avg_pool2d
 
-    luma: torch.Tensor = torch.as_tensor(image).double() @ torch.tensor(LUMA, dtype=torch.float64)
+    luma = torch.as_tensor(image @ np.array(LUMA))
     grid = adaptive_avg_pool2d(luma[None], SIDE)[0].numpy()
     coefficients = np.rint(waves() @ grid @ waves().T / STEP).ravel()
     return (coefficients > np.median(coefficients)).astype(np.float64)

@@ -21,7 +21,8 @@ would have been noticed with 80 % power at this n, and the table holds the evide
 together each in itself are seen by the fourth test where parts are classes, or bins as small.
 
 It is a problem, not 0, when nothing is found and little could be: when a part of median share
-might vanish, a tenth of the samples be copies, or all deviations be halved, without being noticed.
+might vanish, a tenth more of the samples than of the reference be copies, or all deviations be
+halved, without being noticed.
 How often each kind of collapse is found, and how often a healthy generator is called collapsed,
 stands in docs/mode-collapse.md.
 
@@ -58,7 +59,7 @@ from geneval.resample import Context, holm
 from geneval.value import DetailTable, Estimate, Gallery, OutputSpec, Role
 
 TESTS = 4
-COPIED = 0.1  # share of copies that must not go unnoticed
+COPIED = 0.1  # share of copies, beyond the reference's own, that must not go unnoticed
 HALVED = 0.25  # ratio of variances that must not go unnoticed
 SHOWN = 24  # samples of lost parts in the gallery
 EACH = 6  # of one part
@@ -265,11 +266,12 @@ def repeated(near: Links, own: Links, copies: float, level: float) -> Trial:
     p = np.maximum(more(np.arange(n), own.redundant, *pairs), share_above(np.arange(n), n, copies))
     enough = np.flatnonzero(p <= level)
     seen = noticed_share(int(enough[0]), n) if len(enough) else 1.0
-    sees = seen <= COPIED
+    unseen = COPIED + own.redundant / m
+    sees = seen <= unseen
     limit = (
         f"{seen:.1%} of the samples being copies"
         if sees
-        else f"{COPIED:.0%} of the samples might be copies unnoticed"
+        else f"{unseen:.0%} of the samples might be copies unnoticed"
     )
     share = f"{near.redundant / n:.1%} of the samples are copies of others: {told(near)}"
     return Trial("copies", float(p[near.redundant]), share, limit, sees)

@@ -18,6 +18,7 @@ whose DCT hash also blurs first.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+
 import numpy as np
 from numpy.typing import NDArray
 

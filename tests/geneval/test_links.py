@@ -43,7 +43,7 @@ def test_groups_are_numbered_by_their_first_row() -> None:
 
 @given(st.integers(1, 64), st.integers(0, 64), st.integers(0, 2**32 - 1))
 def test_bits_at_the_reach_are_within_it(width: int, differing: int, seed: int) -> None:
-    """A Hamming distance of exactly the reach counts, and none above it, far from the origin too."""
+    """A Hamming distance of exactly the reach counts, none above it, far from the origin too."""
     differing = min(differing, width)
     row = np.random.default_rng(seed).integers(0, 2, width).astype(np.float32)
     other = row.copy()

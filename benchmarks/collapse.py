@@ -25,7 +25,8 @@ from geneval.examples.digits.generator import Flow, draw
 from geneval.extractors.extractor import build_extractor
 from geneval.linalg import Floats, Ints
 from geneval.metrics.diversity.mode_collapse import mode_collapse
-from geneval.metrics.diversity.ndb import bin_z, binned, chi_square
+from geneval.metrics.diversity.ndb import bin_z, chi_square
+from geneval.parts import by_bins
 from geneval.rates import noticed_loss
 from geneval.resample import Context, wilson
 from geneval.samples.sampleset import Batch
@@ -246,7 +247,7 @@ def bin_table() -> Iterator[str]:
             for seed in range(runs):
                 rng = np.random.default_rng(seed)
                 x, y = (Features(features(s).ids, s) for s in rng.normal(size=(2, n, d)))
-                counts = binned(x, y, CONTEXT, 100, held_out).counts
+                counts = by_bins(x, y, CONTEXT, 100, held_out).counts
                 shares.append((np.abs(bin_z(*counts)) > 1.959964).mean())
                 alarms += chi_square(*counts)[1] < 0.05
             cells += [f"{np.mean(shares):.1%}", rate(alarms, runs)]

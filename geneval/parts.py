@@ -96,7 +96,7 @@ def fit(reference: Features, bins: int) -> Floats:
     """Centres [≤ bins, d] of k-means, whatever the order of the rows."""
     from sklearn.cluster import KMeans
     from sklearn.exceptions import ConvergenceWarning
-    from threadpoolctl import threadpool_limits
+    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]
 
     rows = np.argsort(np.array(reference.ids), kind="stable")[:FITTED]
     means = KMeans(bins, n_init=1, random_state=0)

@@ -6,10 +6,7 @@ n (Przyborowski and Wilenski 1940). For counts that are binomial the tests err o
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
-from numpy.typing import NDArray
 
 from geneval.linalg import Floats, Ints
 
@@ -20,28 +17,25 @@ _LOSSES = np.arange(1, 101) / 100
 Counts = Ints | int
 
 
-def fewer(x: Counts, y: Counts, n: float, m: float, ratio: float) -> NDArray[Any]:
+def fewer(x: Counts, y: Counts, n: float, m: float, ratio: float) -> Floats:
     """p-values of x/n being `ratio` times y/m or more, small where it is less."""
     from scipy.stats import binom
 
-    p: Floats = binom.cdf(x, np.add(x, y), n * ratio / (n * ratio + m))
-    return p
+    return np.asarray(binom.cdf(x, np.add(x, y), n * ratio / (n * ratio + m)))
 
 
-def more(x: Counts, y: Counts, n: float, m: float) -> NDArray[Any]:
+def more(x: Counts, y: Counts, n: float, m: float) -> Floats:
     """p-values of x/n being y/m or less, small where it is more."""
     from scipy.stats import binom
 
-    p: Floats = binom.sf(np.subtract(x, 1), np.add(x, y), n / (n + m))
-    return p
+    return np.asarray(binom.sf(np.subtract(x, 1), np.add(x, y), n / (n + m)))
 
 
-def share_above(x: Counts, n: int, share: float) -> NDArray[Any]:
+def share_above(x: Counts, n: int, share: float) -> Floats:
     """p-values of x of n being draws with a probability of `share` or less."""
     from scipy.stats import binom
 
-    p: Floats = binom.sf(np.subtract(x, 1), n, share)
-    return p
+    return np.asarray(binom.sf(np.subtract(x, 1), n, share))
 
 
 def noticed_loss(share: float, n: int, m: int, ratio: float, alpha: float) -> float | None:
@@ -55,7 +49,7 @@ def noticed_loss(share: float, n: int, m: int, ratio: float, alpha: float) -> fl
     x = np.arange(int(n * share) + 2)
     rejected = fewer(x[None], y[:, None], n, m, ratio) <= alpha
     most = np.cumprod(rejected, axis=1).sum(axis=1) - 1  # the largest x that is too few
-    power = binom.cdf(most[:, None], n, share * (1 - _LOSSES)).mean(axis=0)
+    power = np.asarray(binom.cdf(most[:, None], n, share * (1 - _LOSSES))).mean(axis=0)
     enough = np.flatnonzero(power >= POWER)
     return float(_LOSSES[enough[0]]) if len(enough) else None
 

@@ -65,7 +65,8 @@ def _bits(image: NDArray[np.uint8]) -> NDArray[np.float64]:
     luma = torch.as_tensor(image @ np.array(LUMA))
     grid = adaptive_avg_pool2d(luma[None], SIDE)[0].numpy()
     coefficients = np.rint(waves() @ grid @ waves().T / STEP).ravel()
-    return (coefficients > np.median(coefficients)).astype(np.float64)
+    above: NDArray[np.float64] = (coefficients > np.median(coefficients)).astype(np.float64)
+    return above
 
 
 @extractor("perceptual-hash")

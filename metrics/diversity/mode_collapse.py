@@ -41,7 +41,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 
 from geneval.data import Features, Labels, LabelSpace, Neighbours
-from geneval.linalg import Ints
+from geneval.linalg import Floats, Ints
 from geneval.links import Links, links
 from geneval.metric import features, labels, metric, neighbours
 from geneval.metrics.diversity.near_duplicates import (
@@ -181,11 +181,12 @@ class Trial:
     sees: bool
 
 
-def part_p(cut: Parts, lost: float) -> np.ndarray[Any, Any]:
+def part_p(cut: Parts, lost: float) -> Floats:
     """p-value of every part keeping its share, times the number of parts."""
     x, y = cut.counts
     sizes = len(cut.of_generated), len(cut.of_reference)
-    return np.minimum(fewer(x, y, *sizes, lost) * len(x), 1.0)
+    p: Floats = np.minimum(fewer(x, y, *sizes, lost) * len(x), 1.0)
+    return p
 
 
 def gone(cut: Parts, lost: float, level: float) -> Ints:
@@ -253,7 +254,7 @@ def drawn_together(cut: Parts, narrowed: float, level: float) -> Trial:
 
 
 def pooled(
-    x: np.ndarray[Any, Any], part: Ints, which: Ints, weights: np.ndarray[Any, Any]
+    x: np.ndarray[Any, Any], part: Ints, which: Ints, weights: Floats
 ) -> tuple[float, float]:
     """The weighted mean of the traces of the covariances within parts, and its standard error."""
     total, variance = 0.0, 0.0

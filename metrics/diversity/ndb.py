@@ -105,14 +105,14 @@ def ndb(
                 galleries=_galleries(found, far) if output == "ndb" else (),
             )
         )
-    statistic, p_value = chi_square(x, y)
+    total, p_value = chi_square(x, y)
     test = Estimate(
         output="p_value",
         number=p_value,
         n=n,
         signed={"bins": len(x)},
         no_interval="a p-value",
-        finding=f"χ² = {statistic:.4g} with {len(x) - 1} degrees of freedom",
+        finding=f"χ² = {total:.4g} with {len(x) - 1} degrees of freedom",
     )
     return [*estimates, test]
 

@@ -17,7 +17,7 @@ while `modes` leaves such samples out. `modes` has no interval; that of `kl`, wh
 upwards by about (classes − 1)(1/n + 1/m)/2, is the spread at this n by a multinomial bootstrap of
 the generated counts.
 
-Paper: Che et al. 2017, arXiv:1612.02136; the 1,000 stacked digits: Metz et al. 2017,
+Paper: Che et al. 2016, arXiv:1612.02136; the 1,000 stacked digits: Metz et al. 2016,
 arXiv:1611.02163. `scipy.stats.entropy` gives the same divergence.
 """
 

@@ -163,6 +163,23 @@ def test_demonstration_has_a_checkpoint_for_each_expected_verdict() -> None:
     assert shipped == set(EXPECTED)
 
 
+def test_mode_collapse_is_told_in_words(digit_files: tuple[Path, Path], ledger: Ledger) -> None:
+    """The suite names the digits that the collapsed checkpoint was trained without."""
+    suite = load_suite("mode-collapse", ["extractor=digits", "generate.n=2000", "floor=false"])
+    job = open_job(
+        suite,
+        ledger,
+        checkpoint=FOLDER / "collapsed.safetensors",
+        adapter="digits",
+        reference=digit_files[1],
+    )
+    found = execute(job, digit_files[0].parent / "runs").result
+    assert all(value.problem is None for value in found.values())
+    assert found["mode_collapse"].number == found["collapse_by_bins"].number == 1
+    named = [c for c in range(10) if f"class {c} lost" in found["mode_collapse"].finding]
+    assert named == [0, 4, 7]
+
+
 def test_published_protocols_are_shipped() -> None:
     """One suite for each published protocol, as the reference of the field lists them."""
     assert set(PROTOCOLS) == {"ttur", "clean-fid", "adm", "edm", "dgm-eval", "kynkaanniemi"}

@@ -86,10 +86,8 @@ def by_bins(
     centres = fit(fitted, bins)
     _, one = nearest(generated.x, 1, centres)
     distance, other = nearest(counted.x, 1, centres)
-    filled, number = np.unique(np.concatenate([one, other])[:, 0], return_inverse=True)
-    names = [str(place) for place in range(len(filled))]
-    of_generated, of_reference = number[: generated.n], number[generated.n :]
-    return Parts("bin", names, generated, counted, of_generated, of_reference, distance[:, 0])
+    names = [str(place) for place in range(len(centres))]
+    return Parts("bin", names, generated, counted, one[:, 0], other[:, 0], distance[:, 0])
 
 
 def fit(reference: Features, bins: int) -> Floats:

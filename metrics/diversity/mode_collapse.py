@@ -115,10 +115,10 @@ def mode_collapse(
     *,
     parts: Literal["predicted", "given", "bins"] = "predicted",
     bins: Annotated[int, AtLeast(2)] = 20,
-    alpha: Annotated[float, AtLeast(0)] = 0.01,
+    alpha: Annotated[float, AtLeast(1e-9)] = 0.01,
     lost: Annotated[float, AtLeast(0)] = 0.5,
     copies: Annotated[float, AtLeast(0)] = 0.01,
-    narrowed: Annotated[float, AtLeast(0)] = 0.5,
+    narrowed: Annotated[float, AtLeast(0.01)] = 0.5,
     quantile: Annotated[float, AtLeast(0)] = QUANTILE,
     scale: Annotated[float, AtLeast(0)] = SCALE,
 ) -> list[Estimate]:

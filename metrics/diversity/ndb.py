@@ -1,6 +1,6 @@
 """NDB: in how many bins of the reference the generated samples have another share.
 
-    ndb = share of the k-means bins with |z| beyond the quantile of `alpha`
+    ndb = share of the k-means bins, of those that hold a sample, with |z| beyond that of `alpha`
     z = (p − q) / √(P(1 − P)(1/n + 1/m)),  P the pooled share of the bin
     bin_jsd = H((p + q)/2) − (H(p) + H(q))/2, entropies in bits
 
@@ -75,7 +75,7 @@ def ndb(
     context: Context,
     *,
     bins: Annotated[int, AtLeast(2)] = 100,
-    alpha: Annotated[float, AtLeast(0)] = 0.05,
+    alpha: Annotated[float, AtLeast(1e-9)] = 0.05,
     held_out: bool = True,
 ) -> list[Estimate]:
     """Share of differing bins, divergence of the shares, and the test of all of them."""
@@ -86,7 +86,7 @@ def ndb(
     far = NormalDist().inv_cdf(1 - alpha / 2)
 
     def differing(a: Ints, b: Ints) -> float:
-        return float((np.abs(bin_z(a, b)) > far).mean())
+        return float((np.abs(bin_z(a, b)) > far)[a + b > 0].mean())
 
     estimates = []
     for output, statistic in (("ndb", differing), ("bin_jsd", jsd)):
@@ -100,7 +100,7 @@ def ndb(
                 signed={"bins": len(x)},
                 interval=context.interval(number, spread, "multinomial bootstrap", "at_n", (0, 1)),
                 evidence=divergence_influence(found) if output == "bin_jsd" else {},
-                finding=_told(bin_z(x, y), far, alpha) if output == "ndb" else "",
+                finding=_told(bin_z(x, y)[x + y > 0], far, alpha) if output == "ndb" else "",
                 tables=(_table(x, y),) if output == "ndb" else (),
                 galleries=_galleries(found, far) if output == "ndb" else (),
             )
@@ -112,7 +112,7 @@ def ndb(
         n=n,
         signed={"bins": len(x)},
         no_interval="a p-value",
-        finding=f"χ² = {total:.4g} with {len(x) - 1} degrees of freedom",
+        finding=f"χ² = {total:.4g} with {((x + y) > 0).sum() - 1} degrees of freedom",
     )
     return [*estimates, test]
 

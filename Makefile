@@ -34,6 +34,7 @@ bench: $(VENV)/.installed-dev
 
 simulate: $(VENV)/.installed-dev
 	$(BIN)/python benchmarks/simulate.py docs/statistics.md
+	$(BIN)/python benchmarks/collapse.py docs/mode-collapse.md
 
 parity: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest tests/parity --parity-table docs/parity.md

@@ -10,7 +10,7 @@ are fixed, so the tables come out the same again on the same libraries.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -292,18 +292,18 @@ TABLES = {
 }
 
 
-def main() -> None:
+def rewrite(tables: Mapping[str, Callable[[], Iterator[str]]]) -> None:
     """Replace the named tables of the document, or every one, by fresh ones."""
     path = Path(sys.argv[1])
     text = path.read_text(encoding="utf-8")
-    for name in sys.argv[2:] or TABLES:
+    for name in sys.argv[2:] or tables:
         print(f"{name} …", file=sys.stderr, flush=True)
         start, end = f"<!-- {name} -->\n", f"<!-- /{name} -->"
         before, rest = text.split(start)
         _, after = rest.split(end)
-        text = before + start + "\n".join(TABLES[name]()) + "\n" + end + after
+        text = before + start + "\n".join(tables[name]()) + "\n" + end + after
     path.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":
-    main()
+    rewrite(TABLES)

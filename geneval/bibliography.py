@@ -84,6 +84,18 @@ PAPERS: Mapping[str, Paper] = {
         "Revisiting Classifier Two-Sample Tests",
         2017,
     ),
+    "arXiv:1612.02136": Paper(
+        "che2016modes",
+        "Che, Tong and Li, Yanran and Jacob, Athul Paul and Bengio, Yoshua and Li, Wenjie",
+        "Mode Regularized Generative Adversarial Networks",
+        2016,
+    ),
+    "arXiv:1706.08224": Paper(
+        "arora2017birthday",
+        "Arora, Sanjeev and Zhang, Yi",
+        "Do GANs actually learn the distribution? An empirical study",
+        2017,
+    ),
     "arXiv:1706.08500": Paper(
         "heusel2017fid",
         "Heusel, Martin and Ramsauer, Hubert and Unterthiner, Thomas and Nessler, Bernhard and "
@@ -123,6 +135,12 @@ PAPERS: Mapping[str, Paper] = {
         "post2018sacrebleu",
         "Post, Matt",
         "A Call for Clarity in Reporting BLEU Scores",
+        2018,
+    ),
+    "arXiv:1805.12462": Paper(
+        "richardson2018ndb",
+        "Richardson, Eitan and Weiss, Yair",
+        "On GANs and GMMs",
         2018,
     ),
     "arXiv:1812.04948": Paper(

@@ -4,7 +4,8 @@ Products of many rows are float32 where that rounds no value of the kernel by mo
 and float64 otherwise. Roundings of single pairs are as often up as down: of 4,000 x 4,000 rows of
 2,048 features KID was 2e-10 to 4e-10 off, of 10,000 x 10,000 likewise.
 
-A kernel is plain data (`Cubic`, `Directions`), so that a plan can tell which ones share a sweep.
+A kernel is plain data (`Cubic`, `Directions`, `Distance`), so that a plan can tell which ones share
+a sweep.
 """
 
 from __future__ import annotations
@@ -96,6 +97,21 @@ class Directions:
             return math.inf
         cosine = extent.longest_centred**2 * UNIT / extent.shortest**2
         return cosine / self.sigma**2
+
+
+@dataclass(frozen=True)
+class Distance:
+    """‖x − y‖."""
+
+    subsets: None = None
+
+    def of(self, tile: Tile) -> torch.Tensor:
+        """Values on a tile."""
+        return tile.room("values").copy_(tile.squared).clamp_(min=0.0).sqrt_()
+
+    def rounding(self, extent: Extent) -> float:
+        """That of the square of the longest rows, as a share of the distance between such."""
+        return UNIT if extent.longest_centred else 0.0
 
 
 @dataclass(frozen=True)

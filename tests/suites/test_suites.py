@@ -99,9 +99,13 @@ def test_suite_says_what_it_is(name: str) -> None:
 def test_suite_plans_against_digits(
     name: str, digit_files: tuple[Path, Path], ledger: Ledger, cache: Path
 ) -> None:
-    """Every metric finds its inputs, every gate its value, before any work is done."""
+    """Metrics find their inputs, or are optional; gates find their values before any work."""
     job = planned(name, digit_files, ledger)
-    assert [m.key for m in job.plan.measurements] == [entry.key for entry in job.suite.metrics]
+    entries, skipped = job.suite.metrics, set(job.plan.skipped)
+    assert [m.key for m in job.plan.measurements] == [
+        entry.key for entry in entries if entry.key not in skipped
+    ]
+    assert skipped <= {entry.key for entry in entries if entry.optional}
     roles = [Role.GENERATED, Role.REFERENCE, *([Role.TRAIN] if job.suite.train else [])]
     assert [one.role for one in job.plan.passes] == roles
     assert len(job.gates) == len(job.suite.gates)
@@ -190,6 +194,23 @@ def test_demonstration_has_a_checkpoint_for_each_expected_verdict() -> None:
     """Every checkpoint of the demonstration is shipped, and none without an expectation."""
     shipped = {path.stem for path in FOLDER.glob("*.safetensors")}
     assert shipped == set(EXPECTED)
+
+
+def test_mode_collapse_is_told_in_words(digit_files: tuple[Path, Path], ledger: Ledger) -> None:
+    """The suite names the digits that the collapsed checkpoint was trained without."""
+    suite = load_suite("mode-collapse", ["extractor=digits", "generate.n=2000", "floor=false"])
+    job = open_job(
+        suite,
+        ledger,
+        checkpoint=FOLDER / "collapsed.safetensors",
+        adapter="digits",
+        reference=digit_files[1],
+    )
+    found = execute(job, digit_files[0].parent / "runs").result
+    assert all(value.problem is None for value in found.values())
+    assert found["mode_collapse"].number == found["collapse_by_bins"].number == 1
+    named = [c for c in range(10) if f"class {c} lost" in found["mode_collapse"].finding]
+    assert named == [0, 4, 7]
 
 
 def test_published_protocols_are_shipped() -> None:

@@ -44,7 +44,7 @@ LAYERS = [
         "geneval.download",
         "geneval.strict_yaml",
     ],
-    ["geneval.metric", "geneval.sides", "geneval.text", "geneval.metrics"],
+    ["geneval.metric", "geneval.parts", "geneval.sides", "geneval.text", "geneval.metrics"],
     [
         "geneval.samples",
         "geneval.imports",

@@ -32,9 +32,9 @@ from geneval.data import Labels, LabelSpace, natural
 from geneval.linalg import Floats, Ints
 from geneval.metric import LabelSource, metric
 from geneval.metric import labels as labels_of
-from geneval.metrics.balance.class_balance import counts
 from geneval.options import AtLeast
 from geneval.resample import Context, bootstrap
+from geneval.shares import counts
 from geneval.value import DetailTable, Estimate, Evidence, OutputSpec, Role
 
 

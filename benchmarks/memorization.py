@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from geneval.data import Features, Neighbours
 from geneval.examples.digits.data import load_split
-from geneval.extractors.digits import digits
+from geneval.extractors.digits import Digits, digits
 from geneval.linalg import Floats
 from geneval.metrics.fidelity.two_sample import two_sample
 from geneval.metrics.memorization.authenticity import authenticity
@@ -51,39 +51,47 @@ HEAD = (
 )
 
 
+@cache
+def extractor() -> Digits:
+    """The embedded extractor."""
+    return digits()
+
+
 def extracted(images: NDArray[np.uint8]) -> Floats:
     """Features of grey digits by the embedded extractor."""
     batch = Batch.of(image=np.repeat(images[..., None], 3, axis=3))
-    return digits()(batch, ("features",))["features"].astype(np.float64)
+    return extractor()(batch, ("features",))["features"].astype(np.float64)
 
 
 @cache
-def training() -> tuple[Features, Neighbours]:
-    """The features of the training digits, and their neighbours."""
-    x = extracted(load_split()[0].images)
+def sets() -> tuple[NDArray[np.uint8], Features, Neighbours, Floats]:
+    """The training digits, their features and neighbours, the features of the held-out digits."""
+    train, held_out = load_split()
+    x = extracted(train.images)
     ids = tuple(f"{i:04d}" for i in range(len(x)))
-    return Features(ids, x), Neighbours(ids, *nearest(x, 2))
+    near = Neighbours(ids, *nearest(x, 2))
+    return train.images, Features(ids, x), near, extracted(held_out.images)
 
 
 def drawn(seed: int, exact: float, near: float) -> tuple[Features, Features]:
     """Generated and reference digits of one run."""
     rng = np.random.default_rng(seed)
-    train, held_out = load_split()
+    images, train, _, fresh = sets()
     order = rng.permutation(2 * N)
-    x, y = held_out.images[order[:N]].astype(np.float64), held_out.images[order[N:]]
     kind = rng.random(N)
-    copies = train.images[rng.choice(len(train.images), N, replace=False)]
-    noisy = copies + rng.normal(size=copies.shape) * NOISE
-    pixels = np.where((kind < exact)[:, None, None], copies, x)
-    pixels = np.where(((kind >= exact) & (kind < exact + near))[:, None, None], noisy, pixels)
+    copied = rng.choice(train.n, N, replace=False)
+    made = np.where((kind < exact)[:, None], train.x[copied], fresh[order[:N]])
+    almost = (kind >= exact) & (kind < exact + near)
+    if almost.any():
+        noisy = images[copied[almost]] + rng.normal(size=(almost.sum(), 8, 8)) * NOISE
+        made[almost] = extracted(np.rint(noisy.clip(0, 255)).astype(np.uint8))
     ids = tuple(f"{i:04d}" for i in range(N))
-    made = extracted(np.rint(pixels.clip(0, 255)).astype(np.uint8))
-    return Features(ids, made), Features(ids, extracted(y))
+    return Features(ids, made), Features(ids, fresh[order[N:]])
 
 
 def outcome(seed: int, exact: float, near: float) -> tuple[bool, bool, bool, bool, float]:
     """What is found in one run."""
-    train, among = training()
+    _, train, among, _ = sets()
     x, y = drawn(seed, exact, near)
     of_x, of_y = (Neighbours(s.ids, *nearest(s.x, 2, train.x), train.ids) for s in (x, y))
     copies = nearest_train(of_x, of_y, among, CONTEXT)

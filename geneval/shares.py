@@ -8,12 +8,13 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geneval.data import Labels
-from geneval.resample import holm
+from geneval.resample import Context, holm
 from geneval.value import Evidence
 
 Floats = NDArray[np.float64]
@@ -67,7 +68,7 @@ def jensen_shannon(p: Floats, q: Floats) -> Floats:
 def entropy(p: Floats) -> Floats:
     """−Σ p ln p of shares [..., k], in nats."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(-np.where(p > 0, p * np.log(p), 0.0).sum(-1))
+        return np.asarray(np.where(p > 0, -p * np.log(p), 0.0).sum(-1) + 0.0)  # no −0
 
 
 def gini(p: Floats) -> Floats:
@@ -83,6 +84,15 @@ def balanced_weights(x: Ints) -> list[float | None]:
     """n / (classes that are there · count) by class, None where there is nothing to weigh."""
     each = x.sum() / np.count_nonzero(x)
     return [float(each / count) if count else None for count in x.tolist()]
+
+
+def spread(
+    context: Context, number: float, se: float, range_: tuple[float | None, float | None]
+) -> dict[str, Any]:
+    """The fields of an estimate that say how sure it is, by the standard error of a bootstrap."""
+    if se == 0:
+        return {"no_interval": "no resample of the counts differs"}
+    return {"interval": context.interval(number, se, "multinomial bootstrap", "at_n", range_)}
 
 
 def homogeneity(x: Ints, y: Ints, rng: np.random.Generator) -> Pearson:

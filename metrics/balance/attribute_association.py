@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -29,7 +30,7 @@ import numpy as np
 from geneval.data import Fields, Labels, natural
 from geneval.metric import Undefined, fields, metric
 from geneval.resample import Context, bootstrap
-from geneval.shares import counts, cramers_v, independence
+from geneval.shares import counts, cramers_v, independence, spread
 from geneval.value import DetailTable, Estimate, OutputSpec, Role
 
 
@@ -74,7 +75,7 @@ def attribute_association(
     n = {Role.GENERATED: len(generated.ids), Role.REFERENCE: len(reference.ids)}
     strength, theirs = float(cramers_v(x)), float(cramers_v(y))
     rng = context.generator("attribute_association")
-    spread = [
+    errors = [
         float(cramers_v(bootstrap([one.ravel()], lambda c: c, rng).reshape(-1, *x.shape)).std())
         for one in (x, y)
     ]
@@ -85,24 +86,21 @@ def attribute_association(
         {"class": names, "generated": x.ravel().tolist(), "reference": y.ravel().tolist()},
         chart="bars",
     )
-    method, excess = "multinomial bootstrap", strength - theirs
-    return [
+    excess = strength - theirs
+    estimates = [
         Estimate(
             output="cramers_v",
             number=strength,
-            n=n,
-            interval=context.interval(strength, spread[0], method, "at_n", (0, 1)),
             finding=told,
             tables=(table,),
+            **spread(context, strength, errors[0], (0, 1)),
         ),
-        Estimate(output="p_value", number=test.p, n=n, no_interval="a p-value", finding=str(test)),
+        Estimate(output="p_value", number=test.p, no_interval="a p-value", finding=str(test)),
         Estimate(
-            output="excess",
-            number=excess,
-            n=n,
-            interval=context.interval(excess, math.hypot(*spread), method, "at_n", (-1, 1)),
+            output="excess", number=excess, **spread(context, excess, math.hypot(*errors), (-1, 1))
         ),
     ]
+    return [replace(one, n=n) for one in estimates]
 
 
 def _values(sets: tuple[Fields, Fields], name: str) -> list[str]:

@@ -41,11 +41,11 @@ from typing import Annotated, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from geneval.data import Fields, Labels, LabelSpace
+from geneval.data import Fields, Labels, LabelSpace, natural
 from geneval.metric import LabelSource, Need, Undefined, fields, labels, metric
 from geneval.options import AtLeast
 from geneval.resample import Context, bootstrap, wilson
-from geneval.shares import FEW, Floats, balanced_weights, jensen_shannon, total_variation
+from geneval.shares import FEW, Floats, balanced_weights, jensen_shannon, spread, total_variation
 from geneval.sides import Sides, Target, sides_of
 from geneval.value import Cell, DetailTable, Estimate, OutputSpec, Role
 
@@ -146,7 +146,7 @@ def _distance(output: str, sides: Sides, redrawn: Floats, context: Context) -> E
     return Estimate(
         output=output,
         number=number,
-        interval=context.interval(number, se, "multinomial bootstrap", "at_n", (0, 1)),
+        **spread(context, number, se, (0, 1)),
         evidence=sides.evidence(slope(p, q), slope(q, p)),
     )
 
@@ -235,7 +235,9 @@ def _accuracy(predicted: Labels | None, truth: Labels | None, source: LabelSourc
         unknown = source == "predicted" and predicted is None
         return "labels predicted by a classifier of unknown accuracy" if unknown else ""
     right = np.mean([a == b for a, b in zip(predicted.names(), truth.names(), strict=True)])
-    return f"labels predicted by a classifier {right:.1%} accurate on the labelled reference"
+    blind = ", ".join(sorted({*truth.names()} - {*predicted.names()}, key=natural))
+    told = f"labels predicted by a classifier {right:.1%} accurate on the labelled reference"
+    return f"{told}, where it never predicts {blind}" if blind else told
 
 
 def _few(sides: Sides) -> str:

@@ -31,7 +31,7 @@ import numpy as np
 from geneval.data import Labels, LabelSpace, natural
 from geneval.metric import LabelSource, Undefined, labels, metric
 from geneval.resample import Context, bootstrap, quantile
-from geneval.shares import Floats, Ints, counts, entropy, gini, influence
+from geneval.shares import Floats, Ints, counts, entropy, gini, influence, spread
 from geneval.value import DetailTable, Estimate, Interval, OutputSpec, Role
 
 OUTPUTS = [
@@ -80,17 +80,15 @@ def class_diversity(
     estimates = []
     for spec in OUTPUTS:
         try:
-            number, interval, slope = _measured(spec, x, names, redrawn, context)
+            number, sure, slope = _measured(spec, x, names, redrawn, context)
         except Undefined as reason:
             estimates.append(Estimate(output=spec.name, problem=str(reason), **given))
             continue
-        varies = interval.low < interval.high
         estimates.append(
             Estimate(
                 output=spec.name,
                 number=number,
-                interval=interval if varies else None,
-                no_interval=None if varies else "all samples are of one class",
+                **sure,
                 evidence={Role.GENERATED: influence(generated, names, slope)},
                 finding=_absent(x, names) if spec.name == "imbalance_ratio" else "",
                 tables=(table,) if spec is OUTPUTS[0] else (),
@@ -102,8 +100,8 @@ def class_diversity(
 
 def _measured(
     spec: OutputSpec, x: Ints, names: list[str], redrawn: Floats, context: Context
-) -> tuple[float, Interval, Floats]:
-    """An output of counts, its interval, and its derivative [k] by the shares."""
+) -> tuple[float, dict[str, Any], Floats]:
+    """An output of counts, how sure it is, and its derivative [k] by the shares."""
     if spec.name == "imbalance_ratio":
         return _imbalance(x, context.level)
     if spec.name == "entropy" and len(names) == 1:
@@ -112,11 +110,10 @@ def _measured(
     number, se = float(value(p)), float(value(redrawn).std())
     low, high = spec.range
     ends = (low, len(names) if high is None else high)  # of effective classes there are k at most
-    interval = context.interval(number, se, "multinomial bootstrap", "at_n", ends)
-    return number, interval, SLOPES[spec.name](p)
+    return number, spread(context, number, se, ends), SLOPES[spec.name](p)
 
 
-def _imbalance(x: Ints, level: float) -> tuple[float, Interval, Floats]:
+def _imbalance(x: Ints, level: float) -> tuple[float, dict[str, Any], Floats]:
     """Largest over smallest count; classes that tie for either share the derivative."""
     most, least = float(x.max()), max(float(x.min()), ABSENT)
     factor = math.exp(quantile(level) * math.sqrt(1 / most + 1 / least))
@@ -124,7 +121,7 @@ def _imbalance(x: Ints, level: float) -> tuple[float, Interval, Floats]:
     interval = Interval(max(ratio / factor, 1.0), ratio * factor, level, "log ratio", "at_n")
     largest, smallest = x == most, x == least
     slope = largest / largest.sum() / most - smallest / max(smallest.sum(), 1) / least
-    return ratio, interval, slope * ratio * x.sum()
+    return ratio, {"interval": interval}, slope * ratio * x.sum()
 
 
 def _absent(x: Ints, names: list[str]) -> str:

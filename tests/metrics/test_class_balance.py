@@ -92,6 +92,10 @@ def test_accuracy_of_the_classifier_stands_in_the_finding() -> None:
     predicted = labels({"a": 50, "b": 50})
     found = measured(predicted, predicted, truth=truth, labels="predicted")
     assert "90.0% accurate on the labelled reference" in found["missing"].finding
+    found = measured(truth, labels({"b": 100}), truth=truth, labels="predicted")
+    assert "60.0% accurate on the labelled reference, where it never predicts a" in str(
+        found["missing"].finding
+    )
 
 
 def test_small_samples_are_warned_of() -> None:

@@ -298,9 +298,9 @@ class Measuring:
         if value is None or value.problem or own is None or value.spec.direction == "target":
             return None
         entry = next(m.entry for m in self.plan.measurements if m.key == value.key)
-        scores = entry.spec.per_item(value.spec.name, own, entry.options)
+        scored = entry.spec.per_item(value.spec.name, own, entry.options)
         higher = value.spec.direction == "higher"
-        return None if scores is None else Items(own.ids, scores, higher)
+        return None if scored is None else Items(*scored, higher)
 
     def _read_from(self, address: str) -> Value | None:
         """The value that an address of a reader stands for, or None where there is none."""

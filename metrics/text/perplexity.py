@@ -62,6 +62,16 @@ def perplexity_of(sums: Floats, o: Any = None) -> Floats:
     return found
 
 
+def own_perplexity(rows: Floats, o: Any = None) -> Floats:
+    """Perplexities [n] of single texts; NaN of one without units."""
+    return np.where(rows[:, 1] > 0, perplexity_of(rows), np.nan)
+
+
+def own_bits(rows: Floats, o: Any = None) -> Floats:
+    """Bits per unit [n] of single texts; NaN of one without units."""
+    return np.where(rows[:, 1] > 0, bits_of(rows), np.nan)
+
+
 def bits_of(sums: Floats, o: Any = None) -> Floats:
     """Bits per unit [b] of sums [b, 2]."""
     return nats_per_unit(sums) / math.log(2)
@@ -86,6 +96,11 @@ def bits_of(sums: Floats, o: Any = None) -> Floats:
         "perplexity": perplexity_of,
         "word_perplexity": perplexity_of,
         "bits_per_byte": bits_of,
+    },
+    alone={
+        "perplexity": own_perplexity,
+        "word_perplexity": own_perplexity,
+        "bits_per_byte": own_bits,
     },
 )
 def perplexity(

@@ -16,8 +16,6 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from geneval.metric import MetricSpec, all_metrics
 from geneval.resample import (
     Context,

@@ -131,8 +131,9 @@ class MetricSpec:
     the pairs of generated and reference features, which metrics of one extractor share. `reduce`
     maps an output whose evidence is sufficient statistics to what makes values [b] of their sums
     [b, k] under the metric's options; comparisons resample with it. `alone` does so for single
-    samples, where that is another function; NaN are samples of which the output says nothing. `outputs_of` makes the outputs
-    of a metric whose options say what they are; `outputs` are those of its defaults.
+    samples, where that is another function; NaN are samples of which the output says nothing.
+    `outputs_of` makes the outputs of a metric whose options say what they are; `outputs` are those
+    of its defaults.
     """
 
     name: str

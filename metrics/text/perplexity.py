@@ -28,7 +28,7 @@ import numpy as np
 
 from geneval.data import Features, Fields
 from geneval.items import Floats
-from geneval.metric import Undefined, features, fields, metric
+from geneval.metric import features, fields, metric
 from geneval.resample import Context
 from geneval.text.corpus import corpus_estimate
 from geneval.text.words import SPLIT, Words
@@ -127,7 +127,8 @@ def _estimate(
     total = statistics.sum(axis=0)
     unit = {"perplexity": "token", "word_perplexity": "word", "bits_per_byte": "byte"}[output]
     if total[1] == 0:
-        raise Undefined(f"no text has a {unit}, so that there is nothing to be likely")
+        told = f"no text has a {unit}, so that there is nothing to be likely"
+        return Estimate(output=output, problem=told)
     if unit != "byte" and total[0] > MOST * total[1]:
         told = f"{total[0] / total[1]:.3g} nats per {unit}: read bits_per_byte, or set `words`"
         return Estimate(output=output, problem=told)

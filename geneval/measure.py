@@ -187,7 +187,8 @@ class Measuring:
             for role, n in counts.items():
                 least = spec.min_n if role is Role.GENERATED else 1
                 if n is not None and n < least:
-                    raise Undefined(f"{n} {role} samples, {spec.name} needs at least {least}")
+                    samples = "sample" if n == 1 else "samples"
+                    raise Undefined(f"{n} {role} {samples}, {spec.name} needs at least {least}")
             given = {
                 name: self._input(need, measurement, scope)
                 for name, need in measurement.needs.items()

@@ -16,8 +16,6 @@ from functools import lru_cache
 from types import SimpleNamespace
 from typing import Any
 
-import numpy as np
-
 from geneval.metric import MetricSpec, all_metrics
 from geneval.resample import (
     Context,
@@ -124,9 +122,10 @@ def _variance(a: Result, b: Result, first: Value, second: Value) -> tuple[bool, 
     total, paired = 0.0, False
     for role in mine:
         one, other = mine[role], theirs[role]
-        together = one.ids == other.ids and (role is not Role.GENERATED or declared)
-        paired |= together and role is Role.GENERATED
-        total += _role_variance(one, other, together)
+        may_pair = role is not Role.GENERATED or declared
+        shared = set(one.ids).intersection(other.ids) if may_pair else set()
+        paired |= bool(shared) and role is Role.GENERATED
+        total += _role_variance(one, other, shared)
     return paired, total
 
 
@@ -188,12 +187,25 @@ def are_paired(a: Result, b: Result) -> bool:
     return declared == ["id", "id"]
 
 
-def _role_variance(one: Evidence, other: Evidence, together: bool) -> float:
-    """Variance that one role's samples give to the difference of two values."""
-    parts = [one.rows - other.rows] if together else [one.rows, other.rows]
-    if min(map(len, parts)) < 2:
+def _role_variance(one: Evidence, other: Evidence, shared: set[str]) -> float:
+    """Variance that one role's samples give to the difference of two values.
+
+    Samples that both have count by the difference of what they do to either value, the others by
+    themselves: with all samples shared this is the paired variance, with none that of two sets.
+    """
+    if min(len(one.ids), len(other.ids)) < 2:
         return math.nan
-    return sum(float(np.var(rows, ddof=1) / len(rows)) for rows in parts)
+    effects = [_effects(evidence) for evidence in (one, other)]
+    together = [effects[0][sample] - effects[1][sample] for sample in shared]
+    alone = [e for effect in effects for sample, e in effect.items() if sample not in shared]
+    return math.fsum(effect**2 for effect in (*together, *alone))
+
+
+def _effects(evidence: Evidence) -> dict[str, float]:
+    """How far each sample moves a value from what it would be, by id; squares sum to variance."""
+    n = len(evidence.ids)
+    moved = (evidence.rows - evidence.rows.mean()) / math.sqrt(n * (n - 1))
+    return dict(zip(evidence.ids, moved.tolist(), strict=True))
 
 
 def _from_intervals(first: Value, second: Value) -> float | None:

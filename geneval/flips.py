@@ -69,12 +69,11 @@ def flips(after: Result, before: Result, address: str) -> Flips | None:
 
 
 def own_scores(result: Result, value: Value | None) -> tuple[Ids, Floats] | None:
-    """What a metric gave each generated sample [n], or None where it gave none."""
+    """What a metric gave generated samples [n], by their ids, or None where it gave none."""
     if value is None or value.problem or value.spec.direction == "target":
         return None
     evidence = result.evidence(value).get(Role.GENERATED)
     spec = known_metric(value)
     if evidence is None or spec is None:
         return None
-    scores = spec.per_item(value.spec.name, evidence, options_of(result, value))
-    return None if scores is None else (evidence.ids, scores)
+    return spec.per_item(value.spec.name, evidence, options_of(result, value))

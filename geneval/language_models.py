@@ -196,13 +196,9 @@ def _generated(
         add_special_tokens=not texts[0][1],  # a chat template brings its own
     ).to(model.device)
     given.pop("token_type_ids", None)
-    width = 0 if encodes else given["input_ids"].shape[1]
-    most = getattr(model.config, "max_position_embeddings", None)
-    if most and not encodes and width + sampling.max_new_tokens > most:
-        raise CheckpointError(
-            f"a prompt of {width} tokens and {sampling.max_new_tokens} new ones exceed the "
-            f"{most} positions of the model; lower generate.options.max_new_tokens"
-        )
+    width = given["input_ids"].shape[1]
+    _require_places(model, width, sampling.max_new_tokens, encodes)
+    before = 1 if encodes else width  # the decoder's start, which may be the end of text too
     own = model.generation_config
     how = transformers.GenerationConfig(
         do_sample=False,
@@ -217,7 +213,18 @@ def _generated(
     with torch.inference_mode():
         made = model.generate(**given, generation_config=how, logits_processor=processors)
     ends = how.eos_token_id if isinstance(how.eos_token_id, list) else [how.eos_token_id]
-    return [_record(tokenizer, row.tolist(), ends, sampling) for row in made[:, width:]]
+    return [_record(tokenizer, row.tolist(), ends, sampling) for row in made[:, before:]]
+
+
+def _require_places(model: Any, width: int, new: int, encodes: bool) -> None:
+    """Raise `CheckpointError` unless the model has positions for the prompt and what follows."""
+    most = getattr(model.config, "max_position_embeddings", None)
+    longest = max(width, new + 1) if encodes else width + new
+    if most and longest > most:
+        raise CheckpointError(
+            f"a prompt of {width} tokens and {new} new ones exceed the {most} positions of the "
+            "model; shorten the prompt or lower generate.options.max_new_tokens"
+        )
 
 
 def _record(tokenizer: Any, tokens: list[int], ends: list[int], sampling: _Sampling) -> Record:

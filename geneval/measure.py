@@ -188,7 +188,8 @@ class Measuring:
             for role, n in counts.items():
                 least = spec.min_n if role is Role.GENERATED else 1
                 if n is not None and n < least:
-                    raise Undefined(f"{n} {role} samples, {spec.name} needs at least {least}")
+                    samples = "sample" if n == 1 else "samples"
+                    raise Undefined(f"{n} {role} {samples}, {spec.name} needs at least {least}")
             given = {
                 name: self._input(need, measurement, scope)
                 for name, need in measurement.needs.items()
@@ -299,9 +300,9 @@ class Measuring:
         if value is None or value.problem or own is None or value.spec.direction == "target":
             return None
         entry = next(m.entry for m in self.plan.measurements if m.key == value.key)
-        scores = entry.spec.per_item(value.spec.name, own, entry.options)
+        scored = entry.spec.per_item(value.spec.name, own, entry.options)
         higher = value.spec.direction == "higher"
-        return None if scores is None else Items(own.ids, scores, higher)
+        return None if scored is None else Items(*scored, higher)
 
     def _read_from(self, address: str) -> Value | None:
         """The value that an address of a reader stands for, or None where there is none."""

@@ -25,7 +25,7 @@ from geneval.plugins import load_plugins
 from geneval.resample import Context
 from geneval.signature import Scalar
 from geneval.source import source_of
-from geneval.value import Estimate, Evidence, OutputSpec, Role
+from geneval.value import Estimate, Evidence, Ids, OutputSpec, Role
 
 if TYPE_CHECKING:
     from geneval.pairs import Asks
@@ -134,8 +134,9 @@ class MetricSpec:
     the pairs of generated and reference features, which metrics of one extractor share. `reduce`
     maps an output whose evidence is sufficient statistics to what makes values [b] of their sums
     [b, k] under the metric's options; comparisons resample with it. `alone` does so for single
-    samples, where that is another function. `outputs_of` makes the outputs
-    of a metric whose options say what they are; `outputs` are those of its defaults.
+    samples, where that is another function; NaN are samples of which the output says nothing.
+    `outputs_of` makes the outputs of a metric whose options say what they are; `outputs` are those
+    of its defaults.
     """
 
     name: str
@@ -184,14 +185,19 @@ class MetricSpec:
 
     def per_item(
         self, output: str, evidence: Evidence, options: Mapping[str, Any]
-    ) -> NDArray[np.float64] | None:
-        """What an output gave each sample [n] by its evidence, or None where it gives none."""
+    ) -> tuple[Ids, NDArray[np.float64]] | None:
+        """What an output gave samples [n] by its evidence, or None where it gives none.
+
+        Samples of which it says nothing, such as a share of none, are left out.
+        """
         if evidence.kind == "scores":
-            return evidence.rows
+            return evidence.ids, evidence.rows
         reduce = self.alone.get(output) or self.reduce.get(output)
         if evidence.kind == "influence" or reduce is None:
             return None
-        return reduce(evidence.rows, SimpleNamespace(**options))
+        scores = reduce(evidence.rows, SimpleNamespace(**options))
+        told = np.flatnonzero(~np.isnan(scores))
+        return tuple(evidence.ids[row] for row in told), scores[told]
 
     def needs(self, options: Mapping[str, Any]) -> Mapping[str, Need]:
         """What the metric asks for under these (complete) options, by parameter name."""

@@ -7,7 +7,7 @@ done with a sentence that says what to give.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 
 from geneval.engine.extract import TARGET
@@ -335,9 +335,8 @@ def _resolved(
 ) -> Need:
     """The need, which accepts moments only where they are to serve it, with all its columns."""
     facts = sets.get(need.role)
-    if need.also and facts is not None:
-        there = tuple(name for name in need.also if name in facts.fields)
-        need = replace(need, columns=(*need.columns, *there), also=there)
+    if facts is not None:
+        need = _with_columns(need, facts.fields)
     if not need.or_moments or facts is None:
         return need
     if facts.known is None:
@@ -346,6 +345,27 @@ def _resolved(
         return need
     extractor = extractors[need.extractor or measurement.extractor]
     return replace(need, or_moments=not unfit(need.layer or "", facts.known, extractor))
+
+
+def _with_columns(need: Need, there: Collection[str]) -> Need:
+    """The need with those of the columns it takes where there are any."""
+    also = tuple(name for name in need.also if name in there)
+    return replace(need, columns=(*need.columns, *also), also=also)
+
+
+def with_columns(plan: Plan, role: Role, there: Collection[str]) -> Plan:
+    """The plan once all columns of a role are known: metrics are given those they can use."""
+    measurements = []
+    for measurement in plan.measurements:
+        declared = measurement.entry.spec.needs(measurement.entry.options)
+        needs = {
+            name: _with_columns(declared[name], there)
+            if need.kind == "fields" and need.role is role
+            else need
+            for name, need in measurement.needs.items()
+        }
+        measurements.append(replace(measurement, needs=needs))
+    return replace(plan, measurements=tuple(measurements))
 
 
 def _reads(measurement: Measurement, extractors: Mapping[str, FeatureExtractor]) -> frozenset[str]:

@@ -29,7 +29,7 @@ from geneval.ledger import Ledger
 from geneval.machine import peak_memory
 from geneval.measure import Measuring
 from geneval.metric import all_metrics
-from geneval.plan import Plan, SetFacts, check_form, make_plan
+from geneval.plan import Plan, SetFacts, check_form, make_plan, with_columns
 from geneval.result import (
     TEXT_COLUMNS,
     Document,
@@ -261,7 +261,10 @@ def _with_texts(job: Job, progress: Progress) -> Job:
     made = written(
         job.sets[Role.GENERATED], job.ledger, job.device, job.suite.generate.batch_size, progress
     )
-    return job if made is None else replace(job, sets={**job.sets, Role.GENERATED: made})
+    if made is None:
+        return job
+    plan = with_columns(job.plan, Role.GENERATED, made.fields)
+    return replace(job, plan=plan, sets={**job.sets, Role.GENERATED: made})
 
 
 def works_of(job: Job) -> dict[Role, PassWork]:

@@ -51,7 +51,7 @@ def find(source: str) -> tuple[dict[str, Any], Marks]:
         raise UsageError(f"{source} names a metric twice; use a suite and `as:`")
     content = {"version": 1, "name": AD_HOC, "metrics": _by_key(names, {}, "")}
     if any(_reads_texts(known[name]) for name in names):
-        content["samples"] = {"kind": "texts"}
+        content |= {"samples": {"kind": "texts"}, "pair_by": "id"}  # ids are those of the asked
     return content, {}
 
 

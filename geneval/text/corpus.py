@@ -50,6 +50,11 @@ def share(sums: Floats, _: Any = None) -> Floats:
     return np.divide(first, second, out=np.zeros(len(sums)), where=second > 0)
 
 
+def own_share(rows: Floats, _: Any = None) -> Floats:
+    """The share of single samples [n], NaN where the second count is 0; an `alone` to `share`."""
+    return np.where(rows[:, 1] > 0, share(rows), np.nan)
+
+
 def segment_statistics(
     scorer: Any, hypotheses: Sequence[str], references: Sequence[Sequence[str | None]]
 ) -> Floats:

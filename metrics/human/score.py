@@ -63,7 +63,8 @@ def score(
         raise Undefined(f"no sample has a {column}")
     for sample, number in there:
         if not (low is None or low <= number) or not (high is None or number <= high):
-            raise Undefined(f"{column} of {sample} is {number:g}, outside its range")
+            ends = ", ".join("…" if end is None else f"{end:g}" for end in (low, high))
+            raise Undefined(f"{column} of {sample} is {number:g}, outside its range [{ends}]")
     ids, scores = tuple(one for one, _ in there), np.array([number for _, number in there])
     left = len(rated.ids) - len(ids)
     return [

@@ -34,31 +34,31 @@ from geneval.metrics.text.bleu import example
 from geneval.options import AtLeast
 from geneval.resample import Context
 from geneval.text.corpus import reference_count
+from geneval.text.ngrams import Gram, ngrams
 from geneval.text.words import SPLIT, Words
 from geneval.value import Estimate, OutputSpec
 
-Ngram = tuple[str, ...]
 TOP = 10.0  # what the score of a perfect caption is
 
 
 class Caption(NamedTuple):
     """Weighted n-grams of a caption by order, the norm of each order, and its words."""
 
-    vectors: Sequence[Mapping[Ngram, float]]
+    vectors: Sequence[Mapping[Gram, float]]
     norms: Sequence[float]
     length: int
 
 
-def ngrams(words: Sequence[str], most: int) -> list[Counter[Ngram]]:
+def counted(words: Sequence[str], most: int) -> list[Counter[Gram]]:
     """How often each n-gram occurs, for n = 1 … most."""
-    return [Counter(zip(*(words[i:] for i in range(n)), strict=False)) for n in range(1, most + 1)]
+    return [Counter(ngrams(words, n)) for n in range(1, most + 1)]
 
 
-def weighted(words: Sequence[str], most: int, found_in: Mapping[Ngram, int], n: int) -> Caption:
+def weighted(words: Sequence[str], most: int, found_in: Mapping[Gram, int], n: int) -> Caption:
     """A caption under the weights of n records, `found_in` of which have an n-gram."""
     vectors = [
         {gram: count * math.log(n / max(1, found_in.get(gram, 0))) for gram, count in some.items()}
-        for some in ngrams(words, most)
+        for some in counted(words, most)
     ]
     norms = [math.sqrt(sum(x * x for x in vector.values())) for vector in vectors]
     return Caption(vectors, norms, len(words))
@@ -82,9 +82,9 @@ def cider_d(
     sigma: float = 6.0,
 ) -> Floats:
     """The score [n] of each record's words, by the words of its references."""
-    n, found_in = len(made), Counter[Ngram]()
+    n, found_in = len(made), Counter[Gram]()
     for texts in wanted:
-        found_in.update({gram for words in texts for some in ngrams(words, most) for gram in some})
+        found_in.update({gram for words in texts for some in counted(words, most) for gram in some})
     if all(count == n for count in found_in.values()):
         raise Undefined("no n-gram tells the references of one record from those of another")
     scores = []

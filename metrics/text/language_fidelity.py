@@ -34,7 +34,7 @@ from geneval.items import mean_of
 from geneval.metric import Undefined, fields, metric
 from geneval.options import AtLeast
 from geneval.resample import Context
-from geneval.text.corpus import by_id, corpus_estimate, share
+from geneval.text.corpus import by_id, corpus_estimate, own_share, share
 from geneval.text.languages import language
 from geneval.text.words import words
 from geneval.value import DetailTable, Estimate, OutputSpec
@@ -85,6 +85,7 @@ def detected(line: str) -> str:
     example=example,
     conventions={"detector": "py3langid"},
     reduce={"lines": share},
+    alone={"lines": own_share},
 )
 def language_fidelity(
     texts: Fields, context: Context, *, least_words: Annotated[int, AtLeast(1)] = 5

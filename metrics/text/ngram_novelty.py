@@ -30,7 +30,7 @@ from geneval.items import Floats, mean_of
 from geneval.metric import fields, metric
 from geneval.metrics.text.distinct_n import example as texts_of
 from geneval.resample import Context
-from geneval.text.corpus import by_id, corpus_estimate, share
+from geneval.text.corpus import by_id, corpus_estimate, own_share, share
 from geneval.text.ngrams import Gram, ngrams
 from geneval.text.words import SPLIT, Words
 from geneval.value import DetailTable, Estimate, OutputSpec
@@ -108,6 +108,7 @@ def _goes_on(one: Sequence[str], at: int, other: Sequence[str], start: int) -> b
     },
     example=example,
     reduce={f"novelty_{n}": share for n in ORDERS},
+    alone={f"novelty_{n}": own_share for n in ORDERS},
 )
 def ngram_novelty(
     texts: Fields,

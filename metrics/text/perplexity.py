@@ -28,7 +28,7 @@ import numpy as np
 
 from geneval.data import Features, Fields
 from geneval.items import Floats
-from geneval.metric import Undefined, features, fields, metric
+from geneval.metric import features, fields, metric
 from geneval.resample import Context
 from geneval.text.corpus import corpus_estimate
 from geneval.text.words import SPLIT, Words
@@ -62,6 +62,16 @@ def perplexity_of(sums: Floats, o: Any = None) -> Floats:
     return found
 
 
+def own_perplexity(rows: Floats, o: Any = None) -> Floats:
+    """Perplexities [n] of single texts; NaN of one without units."""
+    return np.where(rows[:, 1] > 0, perplexity_of(rows), np.nan)
+
+
+def own_bits(rows: Floats, o: Any = None) -> Floats:
+    """Bits per unit [n] of single texts; NaN of one without units."""
+    return np.where(rows[:, 1] > 0, bits_of(rows), np.nan)
+
+
 def bits_of(sums: Floats, o: Any = None) -> Floats:
     """Bits per unit [b] of sums [b, 2]."""
     return nats_per_unit(sums) / math.log(2)
@@ -86,6 +96,11 @@ def bits_of(sums: Floats, o: Any = None) -> Floats:
         "perplexity": perplexity_of,
         "word_perplexity": perplexity_of,
         "bits_per_byte": bits_of,
+    },
+    alone={
+        "perplexity": own_perplexity,
+        "word_perplexity": own_perplexity,
+        "bits_per_byte": own_bits,
     },
 )
 def perplexity(
@@ -112,7 +127,8 @@ def _estimate(
     total = statistics.sum(axis=0)
     unit = {"perplexity": "token", "word_perplexity": "word", "bits_per_byte": "byte"}[output]
     if total[1] == 0:
-        raise Undefined(f"no text has a {unit}, so that there is nothing to be likely")
+        told = f"no text has a {unit}, so that there is nothing to be likely"
+        return Estimate(output=output, problem=told)
     if unit != "byte" and total[0] > MOST * total[1]:
         told = f"{total[0] / total[1]:.3g} nats per {unit}: read bits_per_byte, or set `words`"
         return Estimate(output=output, problem=told)

@@ -46,6 +46,11 @@ def diversity(sums: Floats, _: Any = None) -> Floats:
     return np.asarray(shares.prod(axis=1), dtype=np.float64)
 
 
+def own_diversity(rows: Floats, _: Any = None) -> Floats:
+    """Diversity [n] of the same counts of single outputs; NaN of one without n-grams."""
+    return np.where(rows[:, 3:].any(axis=1), diversity(rows), np.nan)
+
+
 @metric(
     "repetition",
     version=1,
@@ -59,6 +64,7 @@ def diversity(sums: Floats, _: Any = None) -> Floats:
     needs=lambda o: {"texts": fields("generated", "written")},
     example=example,
     reduce={"diversity": diversity},
+    alone={"diversity": own_diversity},
 )
 def repetition(texts: Fields, context: Context, *, words: Words = "unicode") -> list[Estimate]:
     """Repeated n-grams of outputs, and how diverse all orders together are."""

@@ -96,14 +96,17 @@ def rouge(
     references, kinds = texts.columns["references"], chosen_types(types)
     names = chosen_tokenizers(references, texts.columns.get("lang"), tokenizer)
     read = reader(use_stemmer, split_summaries and "rougeLsum" in kinds)
-    scores = np.empty((len(names), len(kinds), 3))
+    scores, wordless = np.empty((len(names), len(kinds), 3)), 0
     records = zip(texts.columns["hypothesis"], references, names, strict=True)
     for row, (made, wanted, name) in enumerate(records):
         known = [read(text, name) for text in wanted if text is not None]
         scores[row] = best_rouge(kinds, read(made, name), known)
+        wordless += not any(sentence for text in known for sentence in text)
     used = "+".join(sorted(set(names)))
     signed = {"tokenizer": used, "nrefs": reference_count(references)}
-    told = "" if tokenizer or used == "rouge" else f"tokenised as {used}, by lang or script"
+    told = [] if tokenizer or used == "rouge" else [f"tokenised as {used}, by lang or script"]
+    if wordless:
+        told.append(f"{wordless:,} records without a word in any reference score 0")
     found = [
         mean_of(
             context,
@@ -112,7 +115,7 @@ def rouge(
             texts.ids,
             (0, 1),
             signed={"types": kind, **signed},
-            finding=told,
+            finding="; ".join(told),
             title="Least like their references",
         )
         for i, kind in enumerate(kinds)

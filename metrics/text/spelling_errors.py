@@ -28,7 +28,7 @@ import numpy as np
 from geneval.data import Fields
 from geneval.metric import Undefined, fields, metric
 from geneval.resample import Context
-from geneval.text.corpus import by_id, corpus_estimate, share
+from geneval.text.corpus import by_id, corpus_estimate, own_share, share
 from geneval.text.languages import language
 from geneval.text.words import spelt
 from geneval.value import DetailTable, Estimate, OutputSpec
@@ -66,6 +66,7 @@ def _dictionary(code: str) -> Callable[[str], bool]:
     example=example,
     conventions={"dictionary": "pyspellchecker"},
     reduce={"spelling_errors": share},
+    alone={"spelling_errors": own_share},
 )
 def spelling_errors(texts: Fields, context: Context) -> list[Estimate]:
     """The share of words that no dictionary has."""

@@ -10,7 +10,8 @@ words on either side is 0; a hypothesis without words in its references is 100.
 Words are parted by spaces, lower-cased unless `case_sensitive`. `asian_support` (with `normalized`)
 makes every Han character a word, while runs of kana stay together; both are on where `lang`, else
 the script of the references, asks for it, and off elsewhere, unless the suite says. Where more than
-a tenth of the references are of a script without spaces and are not parted, the value is a problem.
+a tenth of the references are of a script without spaces and are not parted, the value is a problem,
+as it is for a record of several thousand words: the work grows with the square of the length.
 
 The interval is of the population of segments, by multinomial bootstrap on edits and lengths of the
 segments, which are the evidence.
@@ -40,6 +41,8 @@ from geneval.text.corpus import (
 from geneval.text.scripts import is_spaced
 from geneval.text.tokenizers import MOST_UNFIT, languages
 from geneval.value import Estimate, OutputSpec
+
+MOST_PAIRS = 5_000**2  # of words of both sides; sacrebleu needs 200 MB and seconds for as many
 
 
 def corpus_ter(sums: Floats, o: Any = None) -> Floats:
@@ -83,6 +86,7 @@ def ter(
         for one in asian
     ]
     _require_parted(ways, references)
+    _require_short(texts)
     statistics, signatures = np.empty((len(ways), 2)), []
     for way in sorted(set(ways)):
         scorer = TER(
@@ -129,6 +133,23 @@ def _require_parted(ways: list[tuple[bool, bool]], references: Any) -> None:
             "words: set normalized: true and asian_support: true, which part Han characters, "
             "or use chrf"
         )
+
+
+def _require_short(texts: Fields) -> None:
+    """Raise `Undefined` for texts whose table of edits no machine holds: TER is of sentences."""
+    columns = texts.columns["hypothesis"], texts.columns["references"]
+    for sample, made, wanted in zip(texts.ids, *columns, strict=True):
+        longest = max(_least_words(text) for text in wanted if text is not None)
+        if _least_words(made) * longest > MOST_PAIRS:
+            raise Undefined(
+                f"record {sample} is too long, with {_least_words(made):,} words to {longest:,} of "
+                "a reference: give one sentence a record, or use chrf or edit_similarity"
+            )
+
+
+def _least_words(text: str) -> int:
+    """Words of a text by spaces, or its characters where these are letters without spaces."""
+    return len(text.split()) if is_spaced(text) else len(text)
 
 
 def _joined(switches: Any) -> str:

@@ -233,6 +233,10 @@ def test_texts_that_are_no_words() -> None:
     found = estimates([400.0, 300.0], [200.0, 150.0], ["x" * 400, "y" * 300])
     assert found["perplexity"].number == pytest.approx(math.exp(2))
     assert "350 nats per word" in found["word_perplexity"].problem
+    found = estimates([4.0, 2.0], [2.0, 1.0], ["👍👍", "👍"])
+    assert found["perplexity"].number == pytest.approx(math.exp(2))
+    assert found["bits_per_byte"].number == pytest.approx(6 / 12 / math.log(2))
+    assert "no text has a word" in found["word_perplexity"].problem
 
 
 @pytest.mark.parametrize(

@@ -79,6 +79,36 @@ def test_what_does_not_pair(
     assert found.se == pytest.approx(se_of(x, y), rel=1e-12)
 
 
+def test_samples_that_one_side_lacks(make_scored: MakeResult, rng: np.random.Generator) -> None:
+    """One sample without a score does not undo the pairing of all the others."""
+    shared = rng.normal(size=200)
+    x, y = shared + rng.normal(0.1, 0.3, size=200), shared + rng.normal(0, 0.3, size=200)
+    names = [f"{i:05d}" for i in range(199)]
+    whole = difference(make_scored(x, pair_by="id"), make_scored(y, pair_by="id"), "score")
+    found = difference(
+        make_scored(x, pair_by="id"), make_scored(y[:199], pair_by="id", ids=names), "score"
+    )
+    assert found.number == pytest.approx(x.mean() - y[:199].mean(), rel=1e-12)
+    assert found.paired is True
+    assert found.se == pytest.approx(whole.se, rel=0.1)
+    assert found.se < 0.5 * se_of(x, y)
+
+
+def test_partly_shared_samples_by_simulation(make_scored: MakeResult) -> None:
+    """The standard error is the spread of the difference over repetitions, half of it shared."""
+    rng, numbers, errors = np.random.default_rng(3), [], []
+    names = [f"{i}" for i in range(120)]
+    for _ in range(600):
+        shared = rng.normal(size=120)
+        x, y = (shared + rng.normal(0, 0.5, size=120) for _ in range(2))
+        one = make_scored(x[:80], pair_by="id", ids=names[:80])
+        found = difference(one, make_scored(y[40:], pair_by="id", ids=names[40:]), "score")
+        numbers.append(found.number)
+        errors.append(found.se)
+    # a standard deviation of 600 draws is known to 1/sqrt(1200) = 2.9 %, three of which are 9 %
+    assert float(np.mean(errors)) == pytest.approx(float(np.std(numbers, ddof=1)), rel=0.09)
+
+
 def test_one_reference_is_always_paired(make_scored: MakeResult, rng: np.random.Generator) -> None:
     """The samples of one reference move both values together and are paired without a word."""
     x, y = rng.normal(size=(2, 50))

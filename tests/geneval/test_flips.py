@@ -60,6 +60,43 @@ def test_lower_is_better_and_sentences_of_a_corpus_score() -> None:
     assert fallen.before == pytest.approx(100.0)  # two words: bigrams are the longest there are
 
 
+@pytest.mark.parametrize(
+    ("metrics", "address"),
+    [
+        ("language_fidelity", "language_fidelity.lines"),
+        ("ngram_novelty", "ngram_novelty.novelty_2"),
+        ("repetition", "repetition.diversity"),
+        ("spelling_errors", "spelling_errors"),
+    ],
+)
+def test_a_share_of_nothing_is_no_score(metrics: str, address: str) -> None:
+    """A blank output has no line, n-gram or word to judge: it neither falls nor rises."""
+    said = [f"every morning they walk to the river and see {i} ships again" for i in range(4)]
+    results = [
+        evaluate(
+            metrics,
+            samples=[
+                {"hypothesis": text, "references": ["they go home"], "lang": "en"} for text in texts
+            ],
+            name=name,
+            progress=Silent(),
+        )
+        for name, texts in (("before", said), ("after", ["", *said[1:]]))
+    ]
+    found = flips(results[1], results[0], address)
+    assert found is not None
+    assert (found.better, found.worse, found.same) == (0, 0, 3)
+
+
+def test_metrics_of_texts_named_alone_pair() -> None:
+    """`geneval compare --suite exact_match A=… B=…` pairs by id as the shipped suites do."""
+    records = [{"id": f"q{i}", "hypothesis": t, "references": [t]} for i, t in enumerate(WANTED)]
+    a, b = (evaluate("exact_match", samples=records, name=n, progress=Silent()) for n in "ab")
+    found = flips(a, b, "exact_match")
+    assert found is not None
+    assert found.same == len(WANTED)
+
+
 def test_nothing_pairs_unless_the_suite_says_so() -> None:
     """Without `pair_by: id` equal ids are a coincidence."""
     a, b = (result(WANTED, name, pair_by=None) for name in "ab")

@@ -82,6 +82,33 @@ def test_greedy_is_that_of_transformers(models: Path) -> None:
     assert found[0]["hypothesis"] == wanted
 
 
+def test_the_start_of_a_decoder_is_no_end(models: Path, tmp_path: Path) -> None:
+    """BART starts its decoder with the end of text: what it cuts off is told as such."""
+    import transformers
+
+    size = {"encoder_layers": 1, "decoder_layers": 1, "d_model": 16, "max_position_embeddings": 32}
+    size |= {"encoder_attention_heads": 2, "decoder_attention_heads": 2}
+    size |= {"encoder_ffn_dim": 16, "decoder_ffn_dim": 16}
+    tokenizer = transformers.AutoTokenizer.from_pretrained(models / "t5")
+    config = transformers.BartConfig(
+        vocab_size=len(tokenizer),
+        eos_token_id=0,
+        decoder_start_token_id=0,
+        bos_token_id=0,
+        pad_token_id=1,
+        forced_eos_token_id=None,
+        **size,
+    )
+    torch.manual_seed(0)
+    transformers.BartForConditionalGeneration(config).save_pretrained(tmp_path)
+    tokenizer.save_pretrained(tmp_path)
+    model = seq2seq(tmp_path, "cpu", max_new_tokens=4, temperature=1.0)
+    reasons = [one["finish_reason"] for one in model.generate(asked(PROMPTS))]
+    assert reasons == ["length"] * len(PROMPTS)
+    with pytest.raises(CheckpointError, match="exceed the 32 positions"):
+        model.generate(asked([PROMPTS[2] * 8]))
+
+
 def test_sampling_draws_from_the_softmax() -> None:
     """Gumbel noise and the largest: frequencies of 4,000 draws fit the tempered softmax."""
     scores = torch.tensor([[0.0, 1.0, 2.0, -1.0]])

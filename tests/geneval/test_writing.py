@@ -12,7 +12,7 @@ import pytest
 from geneval import Generator
 from geneval.engine.progress import Silent
 from geneval.errors import CheckpointError, UsageError
-from geneval.evaluator import open_job
+from geneval.evaluator import evaluate, open_job
 from geneval.ledger import Ledger
 from geneval.result import Result
 from geneval.run import Outcome, execute
@@ -99,6 +99,24 @@ def test_a_checkpoint_writes_at_prompts(here: Path) -> None:
     assert found.result["chrf"].number is not None
     assert found.result["chrf"].n[Role.GENERATED] == 6
     assert found.result.document.subject.kind == "checkpoint"
+
+
+def test_what_the_adapter_says_of_a_text_is_used(here: Path) -> None:
+    """A reason to finish that nobody knew before the texts were there, here as when scored again.
+
+    Without it `truncated_outputs` is undefined, as no reference ends with a mark.
+    """
+    job = open_job(
+        load_suite("truncated_outputs", [f"generate.prompts={here}/prompts.jsonl"]),
+        Ledger(here / "cache"),
+        checkpoint=here / "model",
+        adapter="writers_of_texts:load",
+    )
+    found = execute(job, here / "runs", (), Silent()).result
+    assert found["truncated_outputs"].number == 0.0
+    assert found.directory is not None
+    again = evaluate("truncated_outputs", samples=found.directory / "samples" / "texts.jsonl")
+    assert again["truncated_outputs"].signature == found["truncated_outputs"].signature
 
 
 def test_batches_change_nothing_and_are_asked_once(here: Path) -> None:

@@ -79,7 +79,8 @@ def test_a_share_has_wilsons_interval() -> None:
     [
         ([1, "good"], {}, "score of 01 is 'good', no number"),
         ([1, "nan"], {}, "no number"),
-        ([1, 6], {"low": 1.0, "high": 5.0}, "score of 01 is 6, outside its range"),
+        ([1, 6], {"low": 1.0, "high": 5.0}, r"score of 01 is 6, outside its range \[1, 5\]"),
+        ([1, -2], {"low": 0.0}, r"is -2, outside its range \[0, …\]"),
         ([None, ""], {}, "no sample has a score"),
         ([1, 2], {"low": 3.0, "high": 3.0}, r"the range \[3, 3\] is empty"),
     ],

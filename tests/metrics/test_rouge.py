@@ -240,6 +240,13 @@ def test_a_hypothesis_without_words_is_0() -> None:
     assert found["rouge1"].number == 0.5
 
 
+def test_a_reference_without_words_is_told() -> None:
+    """Neither tokeniser has words for an emoji or a blank: its 0 is no finding on the text."""
+    found = measured(texts(["👍", "a dog", "the cat"], ["👍", "  ", "the cat"]))["rougeL"]
+    assert found.number == pytest.approx(1 / 3)
+    assert found.finding == "2 records without a word in any reference score 0"
+
+
 def test_chinese_by_characters() -> None:
     """Hand-computed: 我爱北京 and 我爱上海 share 2 of 4 characters and 1 of 3 pairs."""
     found = measured(texts(["我爱北京。"] * 2, ["我爱上海。"] * 2))

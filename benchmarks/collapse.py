@@ -1,6 +1,6 @@
 """Simulate how often mode collapse is found, and missed: the tables of docs/mode-collapse.md.
 
-    python benchmarks/collapse.py docs/mode-collapse.md           # about four minutes on one core
+    python benchmarks/collapse.py docs/mode-collapse.md           # about five minutes on one core
     python benchmarks/collapse.py docs/mode-collapse.md digits    # one table of it
 
 Every run calls the metric itself on samples drawn anew. Seeds are fixed.

@@ -65,6 +65,7 @@ LAYERS = [
         "geneval.rundir",
         "geneval.run",
         "geneval.rescore",
+        "geneval.sensitivity",
         "geneval.reference",
     ],
     ["geneval.reports"],

@@ -37,7 +37,8 @@ def _unit(image: Pixels) -> Floats:
 
 def _levels(x: Floats) -> Pixels:
     """Floats in 0..1, cut off there, as rounded levels."""
-    return np.rint(x.clip(0, 1) * 255).astype(np.uint8)
+    levels: Pixels = np.rint(x.clip(0, 1) * 255).astype(np.uint8)
+    return levels
 
 
 @perturbation(

@@ -125,13 +125,14 @@ def _drop(value: Value, setting: Setting, found: Difference) -> Value:
     if found.number is None:
         problem = found.problem or value.problem or "the value of the clean samples is not defined"
         return replace(bare, number=None, problem=problem, interval=None, no_interval=None)
-    interval = found.interval
-    if interval is not None and worse < 0:
+    number = worse * found.number + 0.0  # no negative zero
+    interval, none = found.interval, None
+    if interval is None or interval.low == interval.high:
+        unknown = "the metric has neither evidence nor intervals"
+        interval, none = None, "no sample changed what it gives" if interval else unknown
+    elif worse < 0:
         interval = replace(interval, low=-interval.high, high=-interval.low)
-    none = None if interval else "the metric has neither evidence nor intervals"
-    return replace(
-        bare, number=worse * found.number, problem=None, interval=interval, no_interval=none
-    )
+    return replace(bare, number=number, problem=None, interval=interval, no_interval=none)
 
 
 def _moved(after: Result, setting: Setting) -> dict[str, EvidenceByRole]:

@@ -125,3 +125,15 @@ def test_a_broken_image_ends_it(command: Command, rng: np.random.Generator) -> N
     assert told.returncode == 3
     assert "in/dog/c.png" in told.stderr
     assert {path.name for path in Path().iterdir()} == {"in"}
+
+
+def test_an_id_cannot_leave_the_folder(command: Command, rng: np.random.Generator) -> None:
+    """Records name their ids themselves; one that points elsewhere is refused."""
+    write_images(Path("in"), rng)
+    record = {"id": "../../evil", "image": "in/cat/a.png", "prompt": "a cat"}
+    Path("pairs.jsonl").write_text(json.dumps(record) + "\n")
+    told = command("perturb", "pairs.jsonl", "--apply", "jpeg", "--out", "deep/new")
+    assert told.returncode == 3
+    assert "the id '../../evil' leaves the folder" in told.stderr
+    assert not list(Path().rglob("evil*"))
+    assert not Path("deep/new").exists()

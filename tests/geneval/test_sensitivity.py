@@ -127,6 +127,15 @@ def test_texts_drop_where_they_change(run_suite: RunSuite) -> None:
     assert result[f"edit_similarity{at}"].number < result["edit_similarity"].number
 
 
+def test_no_change_is_no_drop(run_suite: RunSuite) -> None:
+    """Where every resample gives the same, there is no interval, and no negative zero either."""
+    text = TEXTS.replace("letter_case: {form: upper, rate: 1}", "zero_width: {rate: 0.0}")
+    text = text.replace("exact_match, edit_similarity", "chrf")
+    drop = run_suite(text, RECORDS).result["chrf.drop[perturb=zero_width,rate=0.0]"]
+    assert str(drop.number) == "0.0"
+    assert drop.no_interval == "no sample changed what it gives"
+
+
 def test_results_are_read_again_and_shown(
     write: Callable[..., Path], digits: tuple[Split, Split], ledger: Ledger, tmp_path: Path
 ) -> None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import pickle
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
+import geneval.perturb.perturbation
+import geneval.plugins
 from geneval.errors import UsageError
 from geneval.perturb.images import jpeg
 from geneval.perturb.perturbation import (
@@ -239,3 +242,26 @@ def test_registering_holds_to_the_rules() -> None:
     with pytest.raises(ValueError, match="registered by two modules"):
         perturbation("jpeg", "image")(change)
     assert find_perturbation("jpeg").change is jpeg
+
+
+def test_a_plugin_adds_a_perturbation(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An entry point of the group `geneval.perturbations` is loaded and found by its name."""
+    known, registry = geneval.perturb.perturbation, dict(all_perturbations())
+
+    def points(group: str) -> list[SimpleNamespace]:
+        def shout(text: str, rng: object) -> str:
+            return f"{text}!"
+
+        register = perturbation("shout", "text")
+        mine = SimpleNamespace(name="shout", load=lambda: register(shout), dist=None)
+        return [mine] if group == "geneval.perturbations" else []
+
+    with monkeypatch.context() as patched:
+        patched.setattr(geneval.plugins, "entry_points", points)
+        patched.setattr(known, "_registry", registry)
+        for cache in (known._load_all, geneval.plugins.load_plugins):
+            cache.cache_clear()
+        assert applied("shout")("hello", np.random.default_rng(0)) == "hello!"
+    for cache in (known._load_all, geneval.plugins.load_plugins):
+        cache.cache_clear()
+    assert "shout" not in all_perturbations()

@@ -18,6 +18,7 @@ from geneval.extractors.torchvision_schemas import can_import_torchvision
 from geneval.extractors.weights import PUBLISHED, doubts, present
 from geneval.ledger import atomic_write, default_root, file_digest
 from geneval.metric import PLUGINS, all_metrics
+from geneval.perturb import perturbation
 from geneval.plugins import load_plugins
 from geneval.samples.sampleset import Batch
 
@@ -128,8 +129,9 @@ def _plugins() -> Iterator[Finding]:
     yield Finding("metrics", True, f"{len(all_metrics())} registered")
     yield Finding("adapters", True, ", ".join(sorted(known_adapters())) or "none registered")
     yield Finding("extractors", True, ", ".join(extractor.all_extractors()))
-    for sentence in (*load_plugins(PLUGINS), *load_plugins(extractor.PLUGINS)):
-        yield Finding("plug-in", False, sentence, "update or remove that distribution", False)
+    for group in (PLUGINS, extractor.PLUGINS, perturbation.PLUGINS):
+        for sentence in load_plugins(group):
+            yield Finding("plug-in", False, sentence, "update or remove that distribution", False)
 
 
 def _cache() -> Finding:

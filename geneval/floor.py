@@ -19,6 +19,7 @@ from geneval.engine.passes import PassReport, extract_all
 from geneval.engine.progress import Progress
 from geneval.extractors.extractor import layer_of
 from geneval.metric import Undefined
+from geneval.perturb.perturbation import applied
 from geneval.perturb.perturbed import Perturbed
 from geneval.plan import Measurement, Plan
 from geneval.resample import shuffled
@@ -156,9 +157,8 @@ def jpeg_inputs(
     first, _ = draws(shuffled(inputs.good(Role.REFERENCE), STREAM), most)
     if not layers or not first:
         return None, PassReport()
-    samples = Perturbed(
-        Subset(reference.samples, tuple(sorted(first))), "jpeg", {"quality": QUALITY}
-    )
+    whole = Subset(reference.samples, tuple(sorted(first)))
+    samples = Perturbed(whole, [applied("jpeg", {"quality": QUALITY})])
     work = replace(
         reference,
         samples=samples,

@@ -32,13 +32,21 @@ class AtLeast:
 
 
 @dataclass(frozen=True)
+class AtMost:
+    """The largest value of an option: `rate: Annotated[float, AtLeast(0), AtMost(1)] = 0.1`."""
+
+    value: float
+
+
+@dataclass(frozen=True)
 class Option:
-    """One declared option: its default, its type, and the least value it may have."""
+    """One declared option: its default, its type, and the least and largest value it may have."""
 
     name: str
     default: Any
     type: Any
     least: float | None = None
+    most: float | None = None
 
     def described(self) -> str:
         """`k: int = 3`, for listings."""
@@ -64,7 +72,8 @@ def _option(name: str, default: Any, hint: Any) -> Option:
         return Option(name, default, hint)
     plain, *marks = typing.get_args(hint)
     least = next((mark.value for mark in marks if isinstance(mark, AtLeast)), None)
-    return Option(name, default, plain, least)
+    most = next((mark.value for mark in marks if isinstance(mark, AtMost)), None)
+    return Option(name, default, plain, least, most)
 
 
 def checked(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,4 +98,7 @@ def checked(what: str, function: Callable[..., Any], given: Mapping[str, Any]) -
         least = options[name].least
         if least is not None and values[name] is not None and values[name] < least:
             raise OptionError(name, f"{what}: option {name} = {value!r} must be at least {least:g}")
+        most = options[name].most
+        if most is not None and values[name] is not None and values[name] > most:
+            raise OptionError(name, f"{what}: option {name} = {value!r} must be at most {most:g}")
     return values

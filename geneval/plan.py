@@ -17,8 +17,8 @@ from geneval.metric import READERS, Need
 from geneval.pairs import Asks
 from geneval.samples.sampleset import COST, TEXT, FieldType
 from geneval.samples.statistics import KnownMoments
-from geneval.suite import ExtractorChoice, MetricEntry, Suite
-from geneval.value import AddressBook, Role, parse_address
+from geneval.suite import ExtractorChoice, MetricEntry, Setting, Suite
+from geneval.value import DROP, AddressBook, Role, parse_address
 
 _GIVE = {
     Role.GENERATED: "--samples PATH, or --checkpoint PATH --adapter NAME",
@@ -148,7 +148,18 @@ class Plan:
         entries = (*(m.entry for m in self.measurements), *self.skipped_entries)
         by = {entry.key: entry.columns for entry in entries}
         by |= {m.key: ("metric",) for m in self.measurements if m.reads_others}
-        return AddressBook(tuple(map(_addresses, entries)), by, self.groups)
+        perturbed = {key: [s.at for s in self.settings if key in s.metrics] for key in by}
+        named = [
+            (key, metric, (*outputs, DROP) if perturbed[key] else outputs)
+            for key, metric, outputs in map(_addresses, entries)
+        ]
+        return AddressBook(tuple(named), by, self.groups, perturbed)
+
+    @property
+    def settings(self) -> list[Setting]:
+        """How the samples are perturbed, for metrics that are measured."""
+        keys = {measurement.key for measurement in self.measurements}
+        return [setting for setting in self.suite.settings if setting.metrics & keys]
 
     @property
     def skipped_entries(self) -> tuple[MetricEntry, ...]:
@@ -254,7 +265,7 @@ def make_plan(
         if m.reads_others
     }
     passes = tuple(
-        Pass(role, sets[role].n, _layers(role, ordered, extractors))
+        Pass(role, sets[role].n, layers_of(role, ordered, extractors))
         for role in Role
         if role in sets and sets[role].n
     )
@@ -579,7 +590,7 @@ def _source(book: AddressBook, address: str, reader: str) -> str:
     return name.split(".")[0]
 
 
-def _layers(
+def layers_of(
     role: Role, measurements: tuple[Measurement, ...], extractors: Mapping[str, FeatureExtractor]
 ) -> dict[str, tuple[str, ...]]:
     """The layers wanted of each extractor for a role; unlikeness always comes along."""

@@ -29,6 +29,7 @@ from geneval.ledger import Ledger
 from geneval.machine import peak_memory
 from geneval.measure import Measuring
 from geneval.metric import all_metrics
+from geneval.perturb.perturbed import Perturbed
 from geneval.plan import Plan, SetFacts, check_form, make_plan, with_columns
 from geneval.result import (
     TEXT_COLUMNS,
@@ -52,6 +53,7 @@ from geneval.rundir import (
 )
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint, image_content
 from geneval.samples.statistics import KnownMoments
+from geneval.sensitivity import with_perturbed
 from geneval.source import versions
 from geneval.suite import Suite
 from geneval.value import Role
@@ -136,6 +138,8 @@ def prepare(
         made = facts[Role.GENERATED]
         facts[Role.GENERATED] = replace(made, unpaired=tuple(sorted(alone)))
     plan = make_plan(suite, facts, extractors, unbuilt)
+    for setting in plan.settings:
+        Perturbed(limited[Role.GENERATED], [setting.step])  # raises where it has not the field
     if fetch:
         extractors = fetched(suite, extractors, plan, device, fetch)
     bind(extractors, sets.get(Role.GENERATED))
@@ -197,6 +201,7 @@ def execute(
         jpegs, jpeg_pass = jpeg_inputs(job.plan, inputs, reference, progress, job.workers)
     with linalg.on_device(job.device):
         document, measuring = _measure(job, inputs, jpegs, bad, progress)
+        document = with_perturbed(document, measuring, works, progress, job.workers)
     timed = {**{str(role): one for role, one in passes.items()}, "reference as JPEG": jpeg_pass}
     timing = {
         "seconds": time.perf_counter() - started,

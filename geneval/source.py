@@ -23,7 +23,7 @@ from geneval.signature import Digest, digest
 
 _OWN = "geneval"
 # Folders of ours whose files work as one, with the folders that they build on.
-_TOGETHER = {"extractors": (), "samples": (), "probes": ("extractors",)}
+_TOGETHER = {"extractors": (), "samples": (), "perturb": (), "probes": ("extractors",)}
 _INSTALLED = {"site-packages", "dist-packages"}
 
 

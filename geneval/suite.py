@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -27,10 +29,12 @@ from geneval.errors import UsageError, unknown
 from geneval.extractors.runtime import Precision
 from geneval.metric import READERS, MetricSpec, find_metric
 from geneval.options import OptionError
+from geneval.perturb.perturbation import Applied, applied
 from geneval.samples.images import Alpha
 from geneval.signature import Digest, digest
 from geneval.strict_yaml import Marks, Place
 from geneval.suite_file import AD_HOC
+from geneval.value import PERTURB
 
 _RESERVED = ("extractor", "by", "n", "optional")
 _PATHS = (
@@ -166,6 +170,38 @@ class ScoreSpec(_Strict):
         return found
 
 
+@dataclass(frozen=True)
+class Setting:
+    """A perturbation of the samples with its options, what its values are `at`, and its metrics."""
+
+    step: Applied
+    at: Mapping[str, str]
+    metrics: frozenset[str]
+
+
+class PerturbSpec(_Strict):
+    """Perturbations put to the samples, and the keys of the metrics that are measured on these.
+
+    An option with a list of values, such as `jpeg: {quality: [90, 50]}`, is one setting for each.
+    """
+
+    target: Literal["samples"] = "samples"
+    apply: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    metrics: Annotated[list[str], Field(min_length=1)]
+
+    @property
+    def settings(self) -> list[Setting]:
+        """Every combination of the options' values; raises `UsageError` for a wrong one."""
+        found = []
+        for name, given in self.apply.items():
+            lists = [value if isinstance(value, list) else [value] for value in given.values()]
+            for values in product(*lists):
+                options = dict(zip(given, values, strict=True))
+                at = {PERTURB: name, **{option: str(value) for option, value in options.items()}}
+                found.append(Setting(applied(name, options), at, frozenset(self.metrics)))
+        return found
+
+
 class ReportSpec(_Strict):
     """What a report may show."""
 
@@ -197,6 +233,7 @@ class Suite(_Strict):
     pair_by: Literal["id"] | None = None
     groups: list[str] = []
     metrics: list[MetricEntry]
+    perturb: list[PerturbSpec] | None = None
     baselines: dict[str, str] = {}
     gates: list[str | dict[str, Any]] = []
     report: ReportSpec = ReportSpec()
@@ -213,6 +250,11 @@ class Suite(_Strict):
         if self.samples.kind == "texts" and "extractor" not in self.model_fields_set:
             del whole["extractor"]
         return whole
+
+    @property
+    def settings(self) -> list[Setting]:
+        """How the samples are perturbed."""
+        return [setting for one in self.perturb or () for setting in one.settings]
 
     @property
     def digest(self) -> Digest:
@@ -249,6 +291,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "generate": GenerateSpec,
     "report": ReportSpec,
     "scores": ScoreSpec,
+    "perturb": PerturbSpec,
 }
 
 
@@ -312,8 +355,38 @@ def _checked(content: dict[str, Any], marks: Marks) -> Suite:
         if place[0] == "metrics" and len(place) > 1 and int(place[1]) < len(keys):
             place = ("metrics", keys[int(place[1])], *place[2:])
         raise complain(place, _sentence(first, place)) from None
+    _require_settings(suite, complain)
     suite._where.update({_joined(place): at for place, at in marks.items()})
     return suite
+
+
+def _require_settings(suite: Suite, complain: Callable[[Place, str], UsageError]) -> None:
+    """Raise for the first perturbation that cannot be meant, or is meant twice for a metric."""
+    seen = set[tuple[str, ...]]()
+    for i, one in enumerate(suite.perturb or ()):
+        try:
+            settings = one.settings
+        except UsageError as error:
+            raise complain(("perturb", i), str(error)) from None
+        for key in one.metrics:
+            wrong = _unperturbed(key, suite)
+            addresses = {(key, *map("=".join, sorted(s.at.items()))) for s in settings}
+            if len(addresses) < len(settings) or addresses & seen:
+                wrong = wrong or f"perturb: {key} is put to one setting twice"
+            if wrong:
+                raise complain(("perturb", i), wrong)
+            seen |= addresses
+
+
+def _unperturbed(key: str, suite: Suite) -> str:
+    """Why a metric cannot be measured on perturbed samples, or ''."""
+    entries = {entry.key: entry for entry in suite.metrics}
+    if key not in entries:
+        return f"perturb: {unknown('metric', key, entries)}"
+    needs = entries[key].spec.needs(entries[key].options).values()
+    if any(need.kind in READERS for need in needs):
+        return f"perturb: {key} reads other metrics' values; name those that it reads"
+    return ""
 
 
 def _with_scores(

@@ -160,6 +160,7 @@ class Estimate(Measured):
     signed: Mapping[str, Scalar] = field(default_factory=dict)
 
 
+PERTURB, DROP = "perturb", "drop"  # the group of a perturbation; the output that a change is
 FLOOR = "two draws of n reference samples against each other"
 FLOOR_AS_JPEG = "; with one of them as JPEG of quality 50"
 
@@ -238,12 +239,14 @@ def parse_address(text: str) -> tuple[str, dict[str, str]]:
 class AddressBook:
     """The measurements of a suite: what an address can mean among (key, metric, outputs).
 
-    A plan also knows the columns that each key is grouped `by`, and the `groups` of each column.
+    A plan also knows the columns that each key is grouped `by`, the `groups` of each column, and
+    what its values are at on samples that are `perturbed`.
     """
 
     entries: tuple[tuple[str, str, tuple[str, ...]], ...]
     by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     groups: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    perturbed: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
     def resolve(self, text: str) -> str:
         """The canonical form of an address; raises `LookupError` with a sentence otherwise.
@@ -266,8 +269,22 @@ class AddressBook:
             several = ", ".join(f"{key}.{output}" for key, _, output in hits)
             raise LookupError(f"address {name!r} could mean {several}; write one of them")
         key, metric, output = hits[0]
-        self._require_group(key, name, at)
+        is_perturbed = output == DROP or PERTURB in at
+        own = self._without_setting(key, name, at) if is_perturbed else at
+        self._require_group(key, name, own)
         return address_of(key, metric, output, at)
+
+    def _without_setting(self, key: str, name: str, at: Mapping[str, str]) -> Mapping[str, str]:
+        """The groups of an address but for its perturbation, which the plan must make."""
+        if key not in self.by:
+            return at
+        settings = self.perturbed.get(key, ())
+        for setting in settings:
+            if setting.items() <= at.items():
+                return {column: at[column] for column in at if column not in setting}
+        known = [address_of(key, key, key, setting)[len(key) :] for setting in settings]
+        there = f"has {', '.join(known)}" if known else "is not perturbed; see `perturb:`"
+        raise LookupError(f"{name} has no such perturbation: {key} {there}")
 
     def _require_group(self, key: str, name: str, at: Mapping[str, str]) -> None:
         """Raise `LookupError` unless the groups of an address are those the plan will make."""

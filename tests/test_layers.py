@@ -70,6 +70,7 @@ LAYERS = [
         "geneval.rundir",
         "geneval.run",
         "geneval.rescore",
+        "geneval.sensitivity",
         "geneval.reference",
     ],
     ["geneval.reports"],

@@ -13,6 +13,7 @@ from geneval.cli import (
     doctor,
     import_,
     listing,
+    perturb,
     preferences,
     reference,
     report,
@@ -49,6 +50,7 @@ app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("compare")(compare.command)
 app.command("preferences")(preferences.command)
+app.command("perturb")(perturb.command)
 app.command("report")(report.command)
 app.command("cite")(cite.command)
 app.command("list")(listing.command)

@@ -22,3 +22,11 @@ def metrics_and_suites(incomplete: str) -> list[str]:
     before, comma, last = incomplete.rpartition(",")
     metrics = [before + comma + name for name in all_metrics() if name.startswith(last)]
     return sorted([*metrics, *([] if comma else suites(incomplete))])
+
+
+def shown(incomplete: str) -> list[str]:
+    """What can be shown: suites, metrics and perturbations."""
+    from geneval.perturb.perturbation import all_perturbations
+
+    perturbations = (name for name in all_perturbations() if name.startswith(incomplete))
+    return sorted([*metrics_and_suites(incomplete), *perturbations])

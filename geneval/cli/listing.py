@@ -16,13 +16,14 @@ class Kind(StrEnum):
     METRICS = "metrics"
     SUITES = "suites"
     EXTRACTORS = "extractors"
+    PERTURBATIONS = "perturbations"
 
 
 def command(
     kind: Annotated[Kind, typer.Argument(help="What to list.")],
     json_: Json = False,
 ) -> None:
-    """List metrics, suites or extractors.
+    """List metrics, suites, extractors or perturbations.
 
     geneval list metrics
     """
@@ -30,7 +31,12 @@ def command(
 
     from geneval.cli.console import columns
 
-    rows = {Kind.METRICS: _metrics, Kind.SUITES: _suites, Kind.EXTRACTORS: _extractors}[kind]()
+    rows = {
+        Kind.METRICS: _metrics,
+        Kind.SUITES: _suites,
+        Kind.EXTRACTORS: _extractors,
+        Kind.PERTURBATIONS: _perturbations,
+    }[kind]()
     if json_:
         print(json.dumps([dict(zip(("name", "of", "what"), row, strict=True)) for row in rows]))
     else:
@@ -59,3 +65,10 @@ def _extractors() -> list[tuple[str, str, str]]:
 
     specs = all_extractors().items()
     return [(name, ", ".join(o.name for o in s.options), s.documentation) for name, s in specs]
+
+
+def _perturbations() -> list[tuple[str, str, str]]:
+    from geneval.perturb.perturbation import all_perturbations
+
+    specs = all_perturbations().items()
+    return [(name, spec.kind, spec.documentation.split("\n")[0]) for name, spec in specs]

@@ -1,4 +1,4 @@
-"""`geneval show`: one metric or suite in full."""
+"""`geneval show`: one metric, suite or perturbation in full."""
 
 from __future__ import annotations
 
@@ -15,21 +15,24 @@ class Kind(StrEnum):
 
     METRIC = "metric"
     SUITE = "suite"
+    PERTURBATION = "perturbation"
 
 
 def command(
-    kind: Annotated[Kind, typer.Argument(help="metric or suite.")],
-    name: Annotated[str, typer.Argument(autocompletion=completion.metrics_and_suites)],
+    kind: Annotated[Kind, typer.Argument(help="metric, suite or perturbation.")],
+    name: Annotated[str, typer.Argument(autocompletion=completion.shown)],
 ) -> None:
-    """Show one metric or suite in full.
+    """Show one metric, suite or perturbation in full.
 
-    A metric with definition, outputs and options; a suite as it is resolved.
+    A metric with definition, outputs and options; a suite as it is resolved; a perturbation with
+    its options at each severity.
 
     geneval show metric fid
     """
     from geneval.cli.console import printable
 
-    text = _metric(name) if kind is Kind.METRIC else _suite(name)
+    shown = {Kind.METRIC: _metric, Kind.SUITE: _suite, Kind.PERTURBATION: _perturbation}
+    text = shown[kind](name)
     print("\n".join(printable(line) for line in text.split("\n")))
 
 
@@ -61,3 +64,18 @@ def _suite(name: str) -> str:
     from geneval.suite import load_suite
 
     return yaml.safe_dump(load_suite(name).written, sort_keys=False, allow_unicode=True).rstrip()
+
+
+def _perturbation(name: str) -> str:
+    from geneval.cli.console import columns
+    from geneval.perturb.perturbation import find_perturbation
+
+    spec = find_perturbation(name)
+    lines = [f"{name} ({spec.kind})", "", spec.documentation, "", "Options"]
+    lines += [f"  {option.described()}" for option in spec.options]
+    lines.append("  for any perturbation: field" + (", severity" if spec.severity else ""))
+    if spec.severity:
+        own = spec.source or "this project's own"
+        rows = [(option, *map(str, values)) for option, values in spec.severity.items()]
+        lines += ["", f"Severities ({own})", *columns([("", *"12345"), *rows], "  ")]
+    return "\n".join(lines)

@@ -15,9 +15,9 @@ import regex
 
 Words = Literal["unicode", "whitespace"]
 _UNSPACED = r"\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}\p{Lao}\p{Myanmar}\p{Khmer}"
-_CHARACTER = rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]][\p{{M}}ー]*"
-_RUN = rf"[[\p{{L}}\p{{N}}]--[{_UNSPACED}]][[\p{{L}}\p{{N}}\p{{M}}]--[{_UNSPACED}]]*"
-_WORD = regex.compile(f"{_CHARACTER}|{_RUN}", regex.VERSION1)
+CHARACTER = rf"[[\p{{L}}\p{{N}}]&&[{_UNSPACED}]][\p{{M}}ー]*"
+RUN = rf"[[\p{{L}}\p{{N}}]--[{_UNSPACED}]][[\p{{L}}\p{{N}}\p{{M}}]--[{_UNSPACED}]]*"
+_WORD = regex.compile(f"{CHARACTER}|{RUN}", regex.VERSION1)
 _LETTERS, _ALL = r"\p{L}[\p{L}\p{M}]*", r"[\p{L}\p{M}\p{N}]"
 _SPELT = regex.compile(rf"(?<!{_ALL}){_LETTERS}(?:'{_LETTERS})*(?!{_ALL})")
 

@@ -17,7 +17,10 @@ from geneval.cli import completion
 
 Command = Callable[..., CompletedProcess[str]]
 
-COMMANDS = ("run", "score", "compare", "report", "list", "show", "doctor", "demo", "verify")
+COMMANDS = (
+    *("run", "score", "compare", "perturb", "report"),
+    *("list", "show", "doctor", "demo", "verify"),
+)
 INSTALLED = Path(sys.executable).with_name("geneval")
 START_LIMIT = 0.5  # seconds; DESIGN.md, "Speed": `geneval --help` answers within half a second
 
@@ -113,6 +116,7 @@ def test_completion_offers_shipped_and_local_suites(
     assert completion.suites("dig") == ["digits", "digits-mine.yaml"]
     assert completion.suites("zzz") == []
     assert "fid" in completion.metrics_and_suites("f")
+    assert {"pixelate", "precision_recall"} <= set(completion.shown("p"))
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["list", "metrics"]])

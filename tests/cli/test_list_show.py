@@ -11,6 +11,7 @@ import pytest
 
 from geneval.extractors.extractor import all_extractors
 from geneval.metric import all_metrics
+from geneval.perturb.perturbation import all_perturbations
 from geneval.suite import load_suite
 from geneval.suite_file import shipped_suites
 
@@ -20,6 +21,7 @@ LISTED = {
     "metrics": lambda: list(all_metrics()),
     "suites": lambda: list(shipped_suites()),
     "extractors": lambda: list(all_extractors()),
+    "perturbations": lambda: list(all_perturbations()),
 }
 
 
@@ -75,6 +77,23 @@ def test_show_metric(command: Command, name: str) -> None:
         assert repr(option.default) in options
 
 
+@pytest.mark.parametrize("name", sorted(all_perturbations()))
+def test_show_perturbation(command: Command, name: str) -> None:
+    """A perturbation is shown with what it does, its options, and these at every severity."""
+    told = command("show", "perturbation", name)
+    assert (told.returncode, told.stderr) == (0, "")
+    spec = all_perturbations()[name]
+    assert told.stdout.startswith(f"{name} ({spec.kind})\n\n{spec.documentation}\n")
+    options, _, severities = told.stdout.partition("\nOptions\n")[2].partition("\nSeverities (")
+    for option in spec.options:
+        assert f"  {option.name}: " in options
+        assert repr(option.default) in options
+    assert ("severity" in options) == bool(spec.severity)
+    assert (spec.source or bool(spec.severity) * "this project's own") in severities
+    rows = [line.split() for line in severities.splitlines()[2:]]
+    assert rows == [[option, *map(str, cells)] for option, cells in spec.severity.items()]
+
+
 @pytest.mark.parametrize("name", sorted(shipped_suites()))
 def test_shown_suite_is_the_suite(command: Command, name: str, tmp_path: Path) -> None:
     """What `show suite` prints can be saved and is then the same suite."""
@@ -108,7 +127,7 @@ def test_hostile_description_is_spelled_out(command: Command, tmp_path: Path) ->
 
 
 def test_wrong_kind_is_wrong_usage(command: Command) -> None:
-    """Something else than metrics, suites or extractors cannot be listed."""
+    """Something else than metrics, suites, extractors or perturbations cannot be listed."""
     told = command("list", "models")
     assert (told.returncode, told.stdout) == (2, "")
     assert "models" in told.stderr

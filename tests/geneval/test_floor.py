@@ -1,9 +1,8 @@
-"""geneval.floor and geneval.perturb: what the reference scores against itself, beside a value."""
+"""geneval.floor: what the reference scores against itself, beside a value."""
 
 from __future__ import annotations
 
 import io
-import pickle
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +18,9 @@ from geneval.floor import STREAM, draws
 from geneval.ledger import Ledger
 from geneval.metrics.fidelity.fid import fid
 from geneval.metrics.fidelity.precision_recall import precision_recall
-from geneval.perturb.perturbed import Perturbed, jpeg
 from geneval.reports.markdown import write_markdown
 from geneval.resample import Context, shuffled
 from geneval.run import Outcome, execute
-from geneval.samples.arrays import ArraySet
 from geneval.samples.sampleset import Batch
 from geneval.suite import load_suite
 
@@ -164,22 +161,6 @@ def test_it_is_kept_and_shown(
     write_markdown(outcome.directory)
     assert str(floor) in (outcome.directory / "summary.md").read_text()
     monkeypatch.setattr("geneval.metrics.fidelity.fid.frechet_parts", None)
-    monkeypatch.setattr("geneval.perturb.perturbed.jpeg", None)
+    monkeypatch.setattr("geneval.perturb.perturbed.Perturbed.read", None)
     again = run("fid", digits, ledger)
     assert again.result["fid"].floor == floor
-
-
-def test_perturbed_samples_are_other_samples(rng: np.random.Generator) -> None:
-    """Content follows what was done; images are the perturbed ones; and it travels."""
-    images = rng.integers(0, 256, (5, 20, 24, 3), dtype=np.uint8)
-    base = ArraySet(images, list("abcde"))
-    strong, weak = (Perturbed(base, "jpeg", {"quality": q}) for q in (10, 90))
-    assert len({*base.content(), *strong.content(), *weak.content()}) == 15
-    batch = pickle.loads(pickle.dumps(strong)).read(base.ids[1:3])
-    assert np.array_equal(batch.columns["image"][0], jpeg(images[1], 10))
-    assert list(batch.columns["label"]) == ["b", "c"]
-    apart = [
-        np.abs(p.read(base.ids).columns["image"][0].astype(int) - images[0]).mean()
-        for p in (weak, strong)
-    ]
-    assert 0 < apart[0] < apart[1]

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import pytest
 
 from geneval.errors import UsageError
-from geneval.options import checked, declared
+from geneval.options import AtLeast, AtMost, checked, declared
 
 
 def example(
@@ -117,3 +117,17 @@ def test_unknown_option_offers_the_nearest() -> None:
     """A slip of the finger gets the option that was meant."""
     with pytest.raises(UsageError, match="did you mean 'share'"):
         checked("metric x", example, {"shore": 1.0})
+
+
+def test_bounds() -> None:
+    """Both ends of an option's range belong to it; what lies beyond names the end."""
+
+    def bounded(*, rate: Annotated[float, AtLeast(0), AtMost(1)] = 0.1) -> None:
+        """A function with a share."""
+
+    for rate in (0, 0.5, 1):
+        assert checked("metric x", bounded, {"rate": rate}) == {"rate": rate}
+    with pytest.raises(UsageError, match=r"option rate = -0\.1 must be at least 0"):
+        checked("metric x", bounded, {"rate": -0.1})
+    with pytest.raises(UsageError, match=r"option rate = 1\.1 must be at most 1"):
+        checked("metric x", bounded, {"rate": 1.1})

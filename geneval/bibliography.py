@@ -119,6 +119,13 @@ PAPERS: Mapping[str, Paper] = {
         "A Call for Clarity in Reporting BLEU Scores",
         2018,
     ),
+    "arXiv:1706.06083": Paper(
+        "madry2018pgd",
+        "Madry, Aleksander and Makelov, Aleksandar and Schmidt, Ludwig and Tsipras, Dimitris "
+        "and Vladu, Adrian",
+        "Towards Deep Learning Models Resistant to Adversarial Attacks",
+        2018,
+    ),
     "arXiv:1812.04948": Paper(
         "karras2018stylegan",
         "Karras, Tero and Laine, Samuli and Aila, Timo",

@@ -36,12 +36,14 @@ LayerRole = str  # features, logits, spatial, text, unlikeness, or what a metric
 class Layer:
     """One output, float32 [b, width], made of the fields of a sample that it `reads`.
 
-    `target` stands for the image of the reference sample with the same id.
+    `target` stands for the image of the reference sample with the same id. `columns` are the names
+    of its columns, where metrics ask for them by name.
     """
 
     role: LayerRole
     width: int
     reads: tuple[str, ...] = ("image",)
+    columns: tuple[str, ...] = ()
 
 
 class FeatureExtractor(Protocol):

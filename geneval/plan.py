@@ -18,7 +18,7 @@ from geneval.pairs import Asks
 from geneval.samples.sampleset import TEXT, FieldType
 from geneval.samples.statistics import KnownMoments
 from geneval.suite import ExtractorChoice, MetricEntry, Suite
-from geneval.value import AddressBook, Role, parse_address
+from geneval.value import AddressBook, Groups, Role, parse_address
 
 _GIVE = {
     Role.GENERATED: "--samples PATH, or --checkpoint PATH --adapter NAME",
@@ -96,11 +96,6 @@ class Measurement:
         return any(not need.or_moments for need in wanted)
 
     @property
-    def reads_others(self) -> bool:
-        """Whether it reads what all other metrics give samples, and has a value for each."""
-        return any(need.kind == "items" for need in self.needs.values())
-
-    @property
     def key(self) -> str:
         """Its key in addresses."""
         return self.entry.key
@@ -131,23 +126,27 @@ class Measurement:
 class Plan:
     """Passes, then measurements in dependency order.
 
-    `groups` holds the groups that each grouped measurement will have, `skipped` why an optional
+    `groups` holds what each output will be given by, by key and output, `skipped` why an optional
     metric of the suite cannot be measured on these sets.
     """
 
     suite: Suite
     passes: tuple[Pass, ...]
     measurements: tuple[Measurement, ...]
-    groups: Mapping[str, frozenset[str]]
+    groups: Mapping[tuple[str, str], Groups]
     skipped: Mapping[str, str]
 
     @property
     def book(self) -> AddressBook:
         """Every address of the suite, with the groups it can have."""
         entries = (*(m.entry for m in self.measurements), *self.skipped_entries)
-        by = {entry.key: entry.by for entry in entries}
-        by |= {m.key: "metric" for m in self.measurements if m.reads_others}
-        return AddressBook(tuple(map(_addresses, entries)), by, self.groups)
+        loose = {
+            (entry.key, output.name): Groups((entry.by,) if entry.by else ())
+            for entry in self.skipped_entries
+            for output in entry.spec.outputs
+            if entry.spec.ats_of is None
+        }
+        return AddressBook(tuple(map(_addresses, entries)), {**loose, **self.groups})
 
     @property
     def skipped_entries(self) -> tuple[MetricEntry, ...]:
@@ -239,16 +238,7 @@ def make_plan(
     if not measurements:
         raise UsageError(f"no metric can be measured: {next(iter(skipped.values()))}")
     ordered = _ordered(measurements)
-    groups = {
-        m.key: frozenset[str]().union(*(sets[role].groups[m.entry.by] for role in m.roles))
-        for m in ordered
-        if m.entry.by
-    }
-    groups |= {
-        m.key: frozenset(address for need in m.needs.values() for address in need.of)
-        for m in ordered
-        if m.reads_others
-    }
+    groups = {place: one for m in ordered for place, one in _groups(m, sets, extractors).items()}
     passes = tuple(
         Pass(role, sets[role].n, _layers(role, ordered, extractors))
         for role in Role
@@ -278,13 +268,45 @@ def _reading_others(measurement: Measurement, all_of_them: list[Measurement]) ->
     """The measurement, with the addresses of the others where it reads what these give samples."""
     if not any(need.kind == "items" for need in measurement.needs.values()):
         return measurement
-    others = [m for m in all_of_them if not (m.entry.by or m.reads_others)]
+    others = [m for m in all_of_them if not (m.entry.by or m.entry.spec.ats_of)]
     of = AddressBook(tuple(_addresses(m.entry) for m in others)).names()
     needs = {
         name: replace(need, of=tuple(of)) if need.kind == "items" else need
         for name, need in measurement.needs.items()
     }
     return replace(measurement, needs=needs)
+
+
+def _groups(
+    measurement: Measurement,
+    sets: Mapping[Role, SetFacts],
+    extractors: Mapping[str, FeatureExtractor],
+) -> dict[tuple[str, str], Groups]:
+    """What each output of a measurement will be given by."""
+    entry, column = measurement.entry, measurement.entry.by
+    named = {
+        name: _named(need, measurement, extractors) for name, need in measurement.needs.items()
+    }
+    own = entry.spec.ats(entry.options, named)
+    scopes: list[dict[str, str]] = [{}]
+    if column:
+        there = frozenset[str]().union(*(sets[role].groups[column] for role in measurement.roles))
+        scopes = [{column: group} for group in sorted(there)]
+    return {
+        (entry.key, output): Groups.of(
+            [{**at, **scope} for at in own.get(output, [{}]) for scope in scopes]
+        )
+        for output in measurement.outputs
+    }
+
+
+def _named(
+    need: Need, measurement: Measurement, extractors: Mapping[str, FeatureExtractor]
+) -> tuple[str, ...]:
+    """The addresses that a need reads, or the names of its layer's columns."""
+    key = measurement.extractor_of(need)
+    layer = layer_of(extractors[key], need.layer or "") if key else None
+    return extractors[key].layers[layer].columns if key and layer else need.of
 
 
 def _require_named(measurement: Measurement, suite: Suite) -> None:

@@ -235,15 +235,27 @@ def parse_address(text: str) -> tuple[str, dict[str, str]]:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """What an output is given by: its `columns`, and `ats`, all that it will be at, if known."""
+
+    columns: tuple[str, ...] = ()
+    ats: tuple[Mapping[str, str], ...] | None = None
+
+    @classmethod
+    def of(cls, ats: Sequence[Mapping[str, str]]) -> Groups:
+        """The groups of an output that is given at all of these."""
+        return cls(tuple(sorted({column for at in ats for column in at})), tuple(ats))
+
+
+@dataclass(frozen=True)
 class AddressBook:
     """The measurements of a suite: what an address can mean among (key, metric, outputs).
 
-    A plan also knows the column that each key is grouped `by`, if any, and the `groups` there are.
+    A plan also knows the `groups` of outputs, by key and output.
     """
 
     entries: tuple[tuple[str, str, tuple[str, ...]], ...]
-    by: Mapping[str, str | None] = field(default_factory=dict)
-    groups: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    groups: Mapping[tuple[str, str], Groups] = field(default_factory=dict)
 
     def resolve(self, text: str) -> str:
         """The canonical form of an address; raises `LookupError` with a sentence otherwise.
@@ -266,23 +278,8 @@ class AddressBook:
             several = ", ".join(f"{key}.{output}" for key, _, output in hits)
             raise LookupError(f"address {name!r} could mean {several}; write one of them")
         key, metric, output = hits[0]
-        self._require_group(key, name, at)
+        _require_group(self.groups.get((key, output)), name, at)
         return address_of(key, metric, output, at)
-
-    def _require_group(self, key: str, name: str, at: Mapping[str, str]) -> None:
-        """Raise `LookupError` unless the groups of an address are those the plan will make."""
-        if key not in self.by:
-            return
-        column = self.by[key]
-        if set(at) - {column}:
-            raise LookupError(f"{name} is not grouped by {min(set(at) - {column})}; see `by:`")
-        if column is None or key not in self.groups:
-            return
-        if column not in at:
-            first = min(self.groups[key], default="…")
-            raise LookupError(f"{name} is given by {column}; write {name}[{column}={first}]")
-        if at[column] not in self.groups[key]:
-            raise LookupError(unknown(column, at[column], self.groups[key]))
 
     def _short(self) -> set[str]:
         """Keys and outputs, of which an address without a dot is one."""
@@ -295,6 +292,26 @@ class AddressBook:
             for key, metric, outputs in self.entries
             for output in outputs
         ]
+
+
+def _require_group(groups: Groups | None, name: str, at: Mapping[str, str]) -> None:
+    """Raise `LookupError` unless the groups of an address are those the plan will make."""
+    if groups is None:
+        return
+    if set(at).difference(groups.columns):
+        stray = min(set(at).difference(groups.columns))
+        raise LookupError(f"{name} is not grouped by {stray}; see `by:`")
+    if groups.ats is None or at in groups.ats:
+        return
+    if set(groups.columns).difference(at):
+        first = min(groups.ats, key=lambda one: [one.get(c, "") for c in groups.columns])
+        given, whole = ", ".join(groups.columns), address_of(name, "", "", {**first, **at})
+        raise LookupError(f"{name} is given by {given}; write {whole}")
+    for column in groups.columns:
+        there = {one[column] for one in groups.ats}
+        if at[column] not in there:
+            raise LookupError(unknown(column, at[column], there))
+    raise LookupError(f"{address_of(name, '', '', at)} is none of the groups there will be")
 
 
 def shown(number: float, beside: float | None = None) -> str:

@@ -7,7 +7,7 @@ Radii are taken in ascending order and the best point of a smaller one counts fo
 that a sample once lost stays lost. Chance follows from `seed` and the image's own pixels.
 
 The classifier is any extractor with logits and a differentiable `forward`, such as `digits` or
-`inception-v3`; weights given for `adversarial` are the classifier's.
+`inception-v3`; its weights are given under its own name.
 
 Papers: see geneval.probes.attacks.
 """
@@ -213,7 +213,7 @@ def _logits_of(classifier: FeatureExtractor, keep: Keep) -> str:
     return layer
 
 
-@extractor("adversarial")
+@extractor("adversarial", network="classifier")
 def adversarial(
     *,
     classifier: str = "digits",

@@ -19,6 +19,7 @@ et al. 2020, arXiv:1912.00049.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
@@ -214,7 +215,8 @@ def size(move: torch.Tensor) -> torch.Tensor:
 def _side(done: float, shape: Sequence[int]) -> int:
     """Side of the squares once a share of the queries is done: ever smaller ones."""
     share = _FIRST / 2 ** sum(done > one for one in _HALVED)
-    return max(1, min(*shape, round((share * shape[0] * shape[1]) ** 0.5)))
+    wanted = round(math.sqrt(share * shape[0] * shape[1]))
+    return max(1, min(*shape, wanted))
 
 
 def _squares(places: torch.Tensor, side: int, shape: Sequence[int]) -> torch.Tensor:

@@ -171,7 +171,9 @@ class Under:
             n={Role.GENERATED: len(each)},
             interval=interval,
             no_interval=None if interval else "too few samples for an interval of a median",
-            finding=f"most withstand {self.attack} up to {list(self.radii)[-1]}" if beyond else "",
+            finding=f"at least half withstand {self.attack} up to {list(self.radii)[-1]}"
+            if beyond
+            else "",
             galleries=(worst_of(shown, each[right], 1, title),) if shown else (),
         )
 

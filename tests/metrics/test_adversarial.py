@@ -74,7 +74,7 @@ def test_ends_of_the_scale() -> None:
     assert "nothing is left to turn" in str(wrong["success_rate[attack=pgd,eps=0.5]"].problem)
     assert wrong["smallest_eps[attack=pgd]"].number == 0
     firm = by_hand([ROWS[3]] * 3)["smallest_eps[attack=pgd]"]
-    assert (firm.number, firm.finding) == (0.5, "most withstand pgd up to 0.5")
+    assert (firm.number, firm.finding) == (0.5, "at least half withstand pgd up to 0.5")
 
 
 # ------------------------------------------------------------------------------------ the probe
@@ -229,7 +229,7 @@ def test_a_brittle_classifier_is_told_from_a_robust_one(
     found: dict[str, Result] = {}
     for name, noise in (("brittle", 0.0), ("robust", 0.4)):
         weights = trained(digits, noise, tmp_path / f"{name}.safetensors")
-        chosen = load_suite(suite(tmp_path, text), [f"weights.adversarial={weights}"])
+        chosen = load_suite(suite(tmp_path, text), [f"weights.digits={weights}"])
         found[name] = evaluate(chosen, samples=digit_files[1])
     for result in found.values():
         clean = result["adversarial.clean_accuracy"].number

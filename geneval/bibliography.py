@@ -90,6 +90,13 @@ PAPERS: Mapping[str, Paper] = {
         "Mode Regularized Generative Adversarial Networks",
         2016,
     ),
+    "arXiv:1706.06083": Paper(
+        "madry2018pgd",
+        "Madry, Aleksander and Makelov, Aleksandar and Schmidt, Ludwig and Tsipras, Dimitris "
+        "and Vladu, Adrian",
+        "Towards Deep Learning Models Resistant to Adversarial Attacks",
+        2018,
+    ),
     "arXiv:1706.08224": Paper(
         "arora2017birthday",
         "Arora, Sanjeev and Zhang, Yi",

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import entry_points
 from pathlib import Path
@@ -51,11 +52,15 @@ class Generator:
     Under a suite of texts `batch.columns` are those of the prompts' records (`prompt`, `source`,
     `turns`, …, never the references) and `seed`; it returns a text a request, or a mapping with
     `hypothesis` and what else is to stand in the record, such as `finish_reason`.
+
+    `forward(latents, batch)`, where there is one, is the same map from latents, a float tensor
+    [b, *latent], to images, a float tensor [b, c, h, w] in 0..1 that carries the gradient.
     """
 
     generate: Callable[[Batch], Any]
     classes: Sequence[str] | None = None
     latent: Sequence[int] | None = None
+    forward: Callable[[torch.Tensor, Batch], torch.Tensor] | None = None
 
 
 Adapter = Callable[..., Generator]
@@ -85,6 +90,13 @@ class Checkpoint(Protocol):
 
     def raw(self, inputs: Batch) -> Any:
         """What the adapter gives for requests, as it gives it: floats stay floats."""
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether `forward` is there to be called."""
+
+    def forward(self, latents: torch.Tensor, inputs: Batch) -> torch.Tensor:
+        """Images of requests with these latents in place of their own, with their gradient."""
 
     def generate(self, inputs: Batch) -> Batch:
         """One image for every request, with what its batch cost."""
@@ -148,17 +160,36 @@ class AdaptedCheckpoint:
 
     def raw(self, inputs: Batch) -> Any:
         """What the adapter gives for requests; raises `CheckpointError` when it fails."""
-        try:
+        with self._blamed():
             made = self.generator.generate(inputs)
+        if made is None:
+            raise CheckpointError(f"{self.name}: the adapter's generate returned None")
+        return made
+
+    @property
+    def has_gradient(self) -> bool:
+        """Whether the adapter gives images with their gradient."""
+        return self.generator.forward is not None
+
+    def forward(self, latents: torch.Tensor, inputs: Batch) -> torch.Tensor:
+        """Images that carry a gradient; raises `CheckpointError` where the adapter has none."""
+        how = self.generator.forward
+        if how is None:
+            raise CheckpointError(f"{self.name}: adapter {self.adapter} gives no gradient")
+        with self._blamed():
+            return how(latents, inputs)
+
+    @contextmanager
+    def _blamed(self) -> Iterator[None]:
+        """What goes wrong in the block, the user's code, as a `CheckpointError`."""
+        try:
+            yield
         except GenevalError:
             raise
         except Exception as error:  # as above
             raise CheckpointError(
                 f"{self.name} failed to generate: {type(error).__name__}: {error}"
             ) from error
-        if made is None:
-            raise CheckpointError(f"{self.name}: the adapter's generate returned None")
-        return made
 
     def generate(self, inputs: Batch) -> Batch:
         """The images of these requests, with the requests' own fields and what they cost."""

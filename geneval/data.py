@@ -78,7 +78,7 @@ class Moments:
 
 @dataclass(frozen=True, eq=False)
 class Features:
-    """Features `x` floating [n, d] of one extractor layer; `space` names the columns of logits."""
+    """Features `x` floating [n, d] of one extractor layer; `space` names its columns, if any."""
 
     ids: Ids
     x: NDArray[Any]

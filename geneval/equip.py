@@ -17,7 +17,9 @@ from geneval.suite import ExtractorChoice, Suite
 
 def require_used_weights(suite: Suite) -> None:
     """Refuse weights for an extractor that nothing uses: a slip there would go unnoticed."""
-    used = {weights_name(choice.name) for choice in chosen_extractors(suite).values()}
+    used = {
+        weights_name(choice.name, choice.options) for choice in chosen_extractors(suite).values()
+    }
     for name in suite.weights:
         if name not in used:
             raise UsageError(f"{suite.at('weights', name)}{unknown('extractor', name, used)}")
@@ -45,7 +47,7 @@ def built(suite: Suite, device: str) -> tuple[dict[str, FeatureExtractor], dict[
 
 def built_extractor(suite: Suite, choice: ExtractorChoice, device: str) -> FeatureExtractor:
     """The extractor of a choice; errors name the place where it was chosen."""
-    named = weights_name(choice.name)
+    named = weights_name(choice.name, choice.options)
     weights = Path(suite.weights[named]) if named in suite.weights else None
     try:
         return build_extractor(choice.name, choice.options, device, weights, suite.precision)
@@ -61,7 +63,7 @@ def absent_weights(suite: Suite, plan: Plan) -> dict[str, str]:
     used = {key for one in plan.passes for key in one.layers}
     found = {}
     for key, choice in chosen_extractors(suite).items():
-        name = weights_name(choice.name)
+        name = weights_name(choice.name, choice.options)
         needed = key in used and name in PUBLISHED and name not in suite.weights
         if needed and not present(name):
             found[key] = name

@@ -37,6 +37,8 @@ Compute = Callable[..., Sequence[Estimate]]
 Reduce = Callable[[NDArray[np.float64], Any], NDArray[np.float64]]  # sums [b, k], options → [b]
 Outputs = Sequence[OutputSpec] | Callable[[Any], Sequence[OutputSpec]]  # or of the options
 Example = Callable[[np.random.Generator, float], Mapping[str, Any]]
+At = Mapping[str, str]  # what an estimate is at, by group column
+Ats = Callable[[Any, Mapping[str, Sequence[str]]], Mapping[str, Sequence[At]]]
 PLUGINS = "geneval.metrics"  # the group of entry points that add metrics
 RANGE_SLACK = 1e-9  # rounding that may carry a number past an end of its declared range
 
@@ -136,7 +138,9 @@ class MetricSpec:
     [b, k] under the metric's options; comparisons resample with it. `alone` does so for single
     samples, where that is another function; NaN are samples of which the output says nothing.
     `outputs_of` makes the outputs of a metric whose options say what they are; `outputs` are those
-    of its defaults.
+    of its defaults. `ats` says by output what its estimates will be at, where that is known before
+    any work: from the options and, by need, the names of the columns of a layer or of the addresses
+    that are read.
     """
 
     name: str
@@ -156,6 +160,7 @@ class MetricSpec:
     reduce: Mapping[str, Reduce] = field(default_factory=dict)
     alone: Mapping[str, Reduce] = field(default_factory=dict)
     outputs_of: Callable[[Any], Sequence[OutputSpec]] | None = None
+    ats_of: Ats | None = None
 
     @property
     def chapter(self) -> str:
@@ -206,6 +211,12 @@ class MetricSpec:
     def asks(self, options: Mapping[str, Any]) -> Asks | None:
         """What it asks of all pairs of features under these (complete) options, if anything."""
         return self.asks_of(SimpleNamespace(**options)) if self.asks_of else None
+
+    def ats(
+        self, options: Mapping[str, Any], named: Mapping[str, Sequence[str]]
+    ) -> Mapping[str, Sequence[At]]:
+        """What each output's estimates will be at; one that is absent is at nothing."""
+        return self.ats_of(SimpleNamespace(**options), named) if self.ats_of else {}
 
     def measure(
         self, inputs: Mapping[str, Any], context: Context, options: Mapping[str, Any]
@@ -287,6 +298,7 @@ def metric(
     asks: Callable[[Any], Asks] | None = None,
     reduce: Mapping[str, Reduce] | None = None,
     alone: Mapping[str, Reduce] | None = None,
+    ats: Ats | None = None,
 ) -> Callable[[Compute], Compute]:
     """Register the decorated function as the metric `name`."""
 
@@ -316,6 +328,7 @@ def metric(
             reduce=reduce or {},
             alone=alone or {},
             outputs_of=outputs if callable(outputs) else None,
+            ats_of=ats,
         )
         return compute
 

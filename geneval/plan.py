@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import product
 
 from geneval.engine.extract import TARGET
 from geneval.errors import UsageError, unknown
@@ -18,7 +19,7 @@ from geneval.pairs import Asks
 from geneval.samples.sampleset import COST, TEXT, FieldType
 from geneval.samples.statistics import KnownMoments
 from geneval.suite import ExtractorChoice, MetricEntry, Setting, Suite
-from geneval.value import DROP, AddressBook, Role, parse_address
+from geneval.value import DROP, AddressBook, Groups, Role, parse_address
 
 _GIVE = {
     Role.GENERATED: "--samples PATH, or --checkpoint PATH --adapter NAME",
@@ -96,11 +97,6 @@ class Measurement:
         return any(not need.or_moments for need in wanted)
 
     @property
-    def reads_others(self) -> bool:
-        """Whether it reads what all other metrics give samples, and has a value for each."""
-        return any(need.kind == "items" for need in self.needs.values())
-
-    @property
     def key(self) -> str:
         """Its key in addresses."""
         return self.entry.key
@@ -131,29 +127,33 @@ class Measurement:
 class Plan:
     """Passes, then measurements in dependency order.
 
-    `groups` holds by column the groups that each grouped measurement will have (an intersection
-    without samples has no value), `skipped` why an optional metric of the suite cannot be measured
-    on these sets.
+    `groups` holds what each output will be given by, by key and output (an intersection without
+    samples has no value), `skipped` why an optional metric of the suite cannot be measured on
+    these sets.
     """
 
     suite: Suite
     passes: tuple[Pass, ...]
     measurements: tuple[Measurement, ...]
-    groups: Mapping[str, Mapping[str, frozenset[str]]]
+    groups: Mapping[tuple[str, str], Groups]
     skipped: Mapping[str, str]
 
     @property
     def book(self) -> AddressBook:
         """Every address of the suite, with the groups it can have."""
         entries = (*(m.entry for m in self.measurements), *self.skipped_entries)
-        by = {entry.key: entry.columns for entry in entries}
-        by |= {m.key: ("metric",) for m in self.measurements if m.reads_others}
-        perturbed = {key: [s.at for s in self.settings if key in s.metrics] for key in by}
+        loose = {
+            (entry.key, output.name): Groups(entry.columns)
+            for entry in self.skipped_entries
+            for output in entry.spec.outputs
+            if entry.spec.ats_of is None
+        }
+        perturbed = {e.key: [s.at for s in self.settings if e.key in s.metrics] for e in entries}
         named = [
             (key, metric, (*outputs, DROP) if perturbed[key] else outputs)
             for key, metric, outputs in map(_addresses, entries)
         ]
-        return AddressBook(tuple(named), by, self.groups, perturbed)
+        return AddressBook(tuple(named), {**loose, **self.groups}, perturbed)
 
     @property
     def settings(self) -> list[Setting]:
@@ -251,19 +251,7 @@ def make_plan(
     if not measurements:
         raise UsageError(f"no metric can be measured: {next(iter(skipped.values()))}")
     ordered = _ordered(measurements)
-    groups = {
-        m.key: {
-            column: frozenset[str]().union(*(sets[role].groups[column] for role in m.roles))
-            for column in m.entry.columns
-        }
-        for m in ordered
-        if m.entry.by
-    }
-    groups |= {
-        m.key: {"metric": frozenset(a for need in m.needs.values() for a in need.of)}
-        for m in ordered
-        if m.reads_others
-    }
+    groups = {place: one for m in ordered for place, one in _groups(m, sets, extractors).items()}
     passes = tuple(
         Pass(role, sets[role].n, layers_of(role, ordered, extractors))
         for role in Role
@@ -293,13 +281,46 @@ def _reading_others(measurement: Measurement, all_of_them: list[Measurement]) ->
     """The measurement, with the addresses of the others where it reads what these give samples."""
     if not any(need.kind == "items" for need in measurement.needs.values()):
         return measurement
-    others = [m for m in all_of_them if not (m.entry.by or m.reads_others)]
+    others = [m for m in all_of_them if not (m.entry.by or m.entry.spec.ats_of)]
     of = AddressBook(tuple(_addresses(m.entry) for m in others)).names()
     needs = {
         name: replace(need, of=tuple(of)) if need.kind == "items" else need
         for name, need in measurement.needs.items()
     }
     return replace(measurement, needs=needs)
+
+
+def _groups(
+    measurement: Measurement,
+    sets: Mapping[Role, SetFacts],
+    extractors: Mapping[str, FeatureExtractor],
+) -> dict[tuple[str, str], Groups]:
+    """What each output of a measurement will be given by."""
+    entry = measurement.entry
+    named = {
+        name: _named(need, measurement, extractors) for name, need in measurement.needs.items()
+    }
+    own = entry.spec.ats(entry.options, named)
+    there = [
+        sorted(frozenset[str]().union(*(sets[role].groups[column] for role in measurement.roles)))
+        for column in entry.columns
+    ]
+    scopes = [dict(zip(entry.columns, one, strict=True)) for one in product(*there)]
+    return {
+        (entry.key, output): Groups.of(
+            [{**at, **scope} for at in own.get(output, [{}]) for scope in scopes]
+        )
+        for output in measurement.outputs
+    }
+
+
+def _named(
+    need: Need, measurement: Measurement, extractors: Mapping[str, FeatureExtractor]
+) -> tuple[str, ...]:
+    """The addresses that a need reads, or the names of its layer's columns."""
+    key = measurement.extractor_of(need)
+    layer = layer_of(extractors[key], need.layer or "") if key else None
+    return extractors[key].layers[layer].columns if key and layer else need.of
 
 
 def _require_named(measurement: Measurement, suite: Suite) -> None:

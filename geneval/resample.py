@@ -87,6 +87,22 @@ def wilson(successes: float, n: float, level: float, target: Target) -> Interval
     return Interval(low, high, level, "wilson", target)
 
 
+def order_interval(values: Floats, share: float, level: float) -> Interval | None:
+    """Interval of a quantile between two of the values [n], for any population; None if n is small.
+
+    The number of values below the quantile is binomial (David and Nagaraja 2003, section 7.1).
+    """
+    from scipy.stats import binom
+
+    n, tail = len(values), (1 - level) / 2
+    low, high = (int(binom.ppf(p, n, share)) for p in (tail, 1 - tail))
+    if low < 1 or high >= n:
+        return None
+    ordered = np.sort(values)
+    ends = float(ordered[low - 1]), float(ordered[high])
+    return Interval(*ends, level, "order statistics", "population")
+
+
 def proportion_interval(
     scores: NDArray[np.float64], influence: NDArray[np.float64], level: float, method: str
 ) -> Interval:

@@ -236,16 +236,28 @@ def parse_address(text: str) -> tuple[str, dict[str, str]]:
 
 
 @dataclass(frozen=True)
+class Groups:
+    """What an output is given by: its `columns`, and `ats`, all that it will be at, if known."""
+
+    columns: tuple[str, ...] = ()
+    ats: tuple[Mapping[str, str], ...] | None = None
+
+    @classmethod
+    def of(cls, ats: Sequence[Mapping[str, str]]) -> Groups:
+        """The groups of an output that is given at all of these."""
+        return cls(tuple(sorted({column for at in ats for column in at})), tuple(ats))
+
+
+@dataclass(frozen=True)
 class AddressBook:
     """The measurements of a suite: what an address can mean among (key, metric, outputs).
 
-    A plan also knows the columns that each key is grouped `by`, the `groups` of each column, and
-    what its values are at on samples that are `perturbed`.
+    A plan also knows the `groups` of outputs, by key and output, and by key what its values are at
+    on samples that are `perturbed`.
     """
 
     entries: tuple[tuple[str, str, tuple[str, ...]], ...]
-    by: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    groups: Mapping[str, Mapping[str, frozenset[str]]] = field(default_factory=dict)
+    groups: Mapping[tuple[str, str], Groups] = field(default_factory=dict)
     perturbed: Mapping[str, Sequence[Mapping[str, str]]] = field(default_factory=dict)
 
     def resolve(self, text: str) -> str:
@@ -271,36 +283,21 @@ class AddressBook:
         key, metric, output = hits[0]
         is_perturbed = output == DROP or PERTURB in at
         own = self._without_setting(key, name, at) if is_perturbed else at
-        self._require_group(key, name, own)
+        first = next(outputs[0] for one, _, outputs in self.entries if one == key)
+        _require_group(self.groups.get((key, first if output == DROP else output)), name, own)
         return address_of(key, metric, output, at)
 
     def _without_setting(self, key: str, name: str, at: Mapping[str, str]) -> Mapping[str, str]:
         """The groups of an address but for its perturbation, which the plan must make."""
-        if key not in self.by:
+        if key not in self.perturbed:
             return at
-        settings = self.perturbed.get(key, ())
+        settings = self.perturbed[key]
         for setting in settings:
             if setting.items() <= at.items():
                 return {column: at[column] for column in at if column not in setting}
         known = [address_of(key, key, key, setting)[len(key) :] for setting in settings]
         there = f"has {', '.join(known)}" if known else "is not perturbed; see `perturb:`"
         raise LookupError(f"{name} has no such perturbation: {key} {there}")
-
-    def _require_group(self, key: str, name: str, at: Mapping[str, str]) -> None:
-        """Raise `LookupError` unless the groups of an address are those the plan will make."""
-        if key not in self.by:
-            return
-        columns, known = self.by[key], self.groups.get(key, {})
-        strays = set(at) - set(columns)
-        if strays:
-            raise LookupError(f"{name} is not grouped by {min(strays)}; see `by:`")
-        if known and set(at) != set(columns):
-            first = {column: min(known[column], default="…") for column in columns}
-            told = f"{' and '.join(columns)}; write {address_of(name, '', '', first)}"
-            raise LookupError(f"{name} is given by {told}")
-        for column in known:
-            if at[column] not in known[column]:
-                raise LookupError(unknown(column, at[column], known[column]))
 
     def _short(self) -> set[str]:
         """Keys and outputs, of which an address without a dot is one."""
@@ -313,6 +310,26 @@ class AddressBook:
             for key, metric, outputs in self.entries
             for output in outputs
         ]
+
+
+def _require_group(groups: Groups | None, name: str, at: Mapping[str, str]) -> None:
+    """Raise `LookupError` unless the groups of an address are those the plan will make."""
+    if groups is None:
+        return
+    if set(at).difference(groups.columns):
+        stray = min(set(at).difference(groups.columns))
+        raise LookupError(f"{name} is not grouped by {stray}; see `by:`")
+    if groups.ats is None or at in groups.ats:
+        return
+    if set(groups.columns).difference(at):
+        first = min(groups.ats, key=lambda one: [one.get(c, "") for c in groups.columns])
+        given, whole = ", ".join(groups.columns), address_of(name, "", "", {**first, **at})
+        raise LookupError(f"{name} is given by {given}; write {whole}")
+    for column in groups.columns:
+        there = {one[column] for one in groups.ats}
+        if at[column] not in there:
+            raise LookupError(unknown(column, at[column], there))
+    raise LookupError(f"{address_of(name, '', '', at)} is none of the groups there will be")
 
 
 def shown(number: float, beside: float | None = None) -> str:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -44,28 +45,47 @@ class Flow(nn.Module):
 
 def draw(net: Flow, noise: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
     """Images [b, 1, 8, 8] in 0..1 from noise [b, 64]."""
-    x = noise
     with torch.inference_mode():
-        for k in range(STEPS):
-            t = torch.full((len(x),), k / STEPS)
-            middle = x + net(x, t, label) / (2 * STEPS)
-            x = x + net(middle, t + 0.5 / STEPS, label) / STEPS
+        return integrated(net, noise, label)
+
+
+def integrated(net: Flow, noise: torch.Tensor, label: torch.Tensor) -> torch.Tensor:
+    """The same with its gradient."""
+    x = noise
+    for k in range(STEPS):
+        t = torch.full((len(x),), k / STEPS)
+        middle = x + net(x, t, label) / (2 * STEPS)
+        x = x + net(middle, t + 0.5 / STEPS, label) / STEPS
     return ((x + 1) / 2).clamp(0, 1).reshape(-1, 1, 8, 8)
 
 
-def load(path: Path, device: str) -> Generator:
-    """The adapter: `geneval run digits --checkpoint FILE --adapter digits`."""
+def load(path: Path, device: str, *, latents: bool = False) -> Generator:
+    """The adapter: `geneval run digits --checkpoint FILE --adapter digits`.
+
+    With `latents` the noise comes with the requests, so that probes can move it.
+    """
     del device  # 64 pixels are drawn faster on the CPU than they are moved to a device
     net = Flow()
     load_into(net, path)
     net.eval()
 
     def generate(batch: Batch) -> torch.Tensor:
-        label = torch.tensor([CLASSES.index(name) for name in batch.columns["label"]])
-        noise = torch.stack([_noise(seed) for seed in batch.columns["seed"]])
-        return draw(net, noise, label)
+        if latents:
+            noise = torch.as_tensor(np.stack(batch.columns["latent"]))
+        else:
+            noise = torch.stack([_noise(seed) for seed in batch.columns["seed"]])
+        return draw(net, noise, _label(batch))
 
-    return Generator(generate, classes=CLASSES)
+    def forward(noise: torch.Tensor, batch: Batch) -> torch.Tensor:
+        return integrated(net, noise.cpu(), _label(batch))
+
+    if latents:
+        return Generator(generate, CLASSES, (PIXELS,), forward)
+    return Generator(generate, CLASSES)
+
+
+def _label(batch: Batch) -> torch.Tensor:
+    return torch.tensor([CLASSES.index(name) for name in batch.columns["label"]])
 
 
 def _noise(seed: int) -> torch.Tensor:

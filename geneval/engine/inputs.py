@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from geneval.data import Features, Fields, Labels, Neighbours
+from geneval.data import Features, Fields, Labels, LabelSpace, Neighbours
 from geneval.engine.extract import READABLE, PassWork, load_layer
 from geneval.extractors.extractor import FeatureExtractor, layer_of
 from geneval.linalg import Floats, Ints
@@ -125,9 +125,10 @@ class Inputs:
         if key not in self._known:
             work = self._works[role]
             rows, ids = load_layer(work, name, layer)
-            extractor = work.extractors[name]
-            is_logits = extractor.layers[layer].role == "logits"
-            self._known[key] = Features(ids, rows, extractor.labels if is_logits else None)
+            extractor, own = work.extractors[name], work.extractors[name].layers[layer]
+            space = LabelSpace(own.columns) if own.columns else None
+            is_logits = own.role == "logits"
+            self._known[key] = Features(ids, rows, extractor.labels if is_logits else space)
         found: Features = self._known[key]
         return found
 

@@ -64,7 +64,14 @@ def to_grey(images: NDArray[np.uint8] | torch.Tensor) -> torch.Tensor:
     import torch
 
     grey = torch.as_tensor(images).to(torch.float32).mean(dim=3, keepdim=True).permute(0, 3, 1, 2)
-    return torch.nn.functional.adaptive_avg_pool2d(grey / 255, SIDE)
+    return averaged(grey / 255)
+
+
+def averaged(grey: torch.Tensor) -> torch.Tensor:
+    """Grey images [b, 1, h, w] averaged over areas to [b, 1, 8, 8]."""
+    import torch
+
+    return torch.nn.functional.adaptive_avg_pool2d(grey, SIDE)
 
 
 class Digits:
@@ -112,6 +119,12 @@ class Digits:
             "logits": logits.cpu().numpy(),
             "unlikeness": unlike[:, None].cpu().numpy(),
         }
+
+    def forward(self, pixels: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """Features and logits of float images [b, 3, h, w] in 0..1, with their gradient."""
+        net, _ = self._load()
+        features, logits = net(averaged(pixels.to(self.device).mean(dim=1, keepdim=True)))
+        return {"features": features, "logits": logits}
 
     def caution(self, unlikeness: NDArray[np.float32]) -> str:
         """A warning when too many samples are no digits."""

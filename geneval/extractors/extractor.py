@@ -36,12 +36,14 @@ LayerRole = str  # features, logits, spatial, text, unlikeness, or what a metric
 class Layer:
     """One output, float32 [b, width], made of the fields of a sample that it `reads`.
 
-    `target` stands for the image of the reference sample with the same id.
+    `target` stands for the image of the reference sample with the same id. `columns` are the names
+    of its columns, where metrics ask for them by name.
     """
 
     role: LayerRole
     width: int
     reads: tuple[str, ...] = ("image",)
+    columns: tuple[str, ...] = ()
 
 
 class FeatureExtractor(Protocol):
@@ -80,6 +82,7 @@ class ExtractorSpec:
     name: str
     build: Builder
     weights: str = ""  # the name its weights go by, where it is another one's
+    network: str = ""  # the option that names the extractor whose weights these are, if one does
 
     @property
     def options(self) -> tuple[Option, ...]:
@@ -96,12 +99,15 @@ _registry: dict[str, ExtractorSpec] = {}
 _families: dict[str, Callable[[str], Builder]] = {}
 
 
-def extractor(name: str, weights: str = "") -> Callable[[Builder], Builder]:
-    """Register the decorated builder as the extractor `name`, with weights of its own or named."""
+def extractor(name: str, weights: str = "", network: str = "") -> Callable[[Builder], Builder]:
+    """Register the decorated builder as the extractor `name`, with weights of its own or named.
+
+    `network` is the option, if any, that names the extractor whose weights it takes.
+    """
 
     def register(build: Builder) -> Builder:
         source_of(build)  # of the code as it is now, before anyone can edit its file
-        _registry[name] = ExtractorSpec(name, build, weights)
+        _registry[name] = ExtractorSpec(name, build, weights, network)
         return build
 
     return register
@@ -135,10 +141,16 @@ def all_extractors() -> Mapping[str, ExtractorSpec]:
     return dict(sorted(_registry.items()))
 
 
-def weights_name(name: str) -> str:
+def weights_name(name: str, options: Mapping[str, Any]) -> str:
     """The name under which an extractor's weights are kept, fetched and given in a suite."""
     _load_all()
-    return (_registry[name].weights if name in _registry else "") or name
+    if name not in _registry:
+        return name
+    spec = _registry[name]
+    if not spec.network:
+        return spec.weights or name
+    default = next(o.default for o in spec.options if o.name == spec.network)
+    return weights_name(str(options.get(spec.network, default)), {})
 
 
 def families() -> Mapping[str, str]:

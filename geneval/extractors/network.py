@@ -17,9 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from geneval.checkpoint import load_tensors
-from geneval.errors import CheckpointError
+from geneval.errors import CheckpointError, UsageError
 from geneval.extractors.extractor import Layer
-from geneval.extractors.preprocess import Preset, resized
+from geneval.extractors.preprocess import ROUNDING, Preset, brought, resized
 from geneval.extractors.runtime import ON_CPU, Runner, Running
 from geneval.extractors.weights import doubts, find_weights, weights_digest
 from geneval.linalg import exact_products
@@ -133,6 +133,22 @@ class NetworkExtractor:
         pixels = resized(chunk, self.network.side, self.preset)
         return self.runner()(self.network.scale(pixels, self.preset))
 
+    def forward(self, pixels: torch.Tensor) -> Mapping[str, torch.Tensor]:
+        """All layers of float images [b, 3, h, w] in 0..1, with their gradient.
+
+        Raises `UsageError` for a resize rule that rounds to bytes: it has no slope anywhere.
+        """
+        if self.preset in ROUNDING:
+            raise UsageError(
+                f"{self.network.name}: the resize rule {self.preset} rounds to bytes, which has no "
+                "gradient; an attack wants an extractor with another `preset`"
+            )
+        at = pixels.to(self.running.device) * 255
+        made: Mapping[str, torch.Tensor] = self.loaded()(
+            self.network.scale(brought(at, self.network.side, self.preset), self.preset)
+        )
+        return made
+
     def _halve(self) -> None:
         """Take half as many images at a time, since the memory does not suffice for so many."""
         import torch
@@ -151,11 +167,14 @@ class NetworkExtractor:
 
     def loaded(self) -> torch.nn.Module:
         """The network with its weights, on its device."""
+        import torch
+
         if self._net is None:
-            with without_initial_values():
-                net = self.network.build()
-            fill(net, self.network.load(self.weights), self.weights, self.network.name)
-            self._net = net.to(self.running.device).eval()
+            with torch.inference_mode(False):  # whose tensors would have no gradient
+                with without_initial_values():
+                    net = self.network.build()
+                fill(net, self.network.load(self.weights), self.weights, self.network.name)
+                self._net = net.to(self.running.device).eval()
         return self._net
 
     def runner(self) -> Runner:

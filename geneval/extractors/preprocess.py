@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     import torch
 
 Preset = Literal["tf1", "clean", "pytorch", "antialias", "dino", "clip"]
+ROUNDING: tuple[Preset, ...] = ("dino", "clip")  # to bytes on the way, through which no slope comes
 Statistics = tuple[float, float, float]  # one number a channel, of pixels in 0..1
 IMAGENET_MEAN: Statistics = (0.485, 0.456, 0.406)
 IMAGENET_STD: Statistics = (0.229, 0.224, 0.225)
@@ -33,7 +34,11 @@ def resized(images: torch.Tensor, side: int, preset: Preset) -> torch.Tensor:
     """Images uint8 [b, h, w, 3] as float32 [b, 3, side, side] in 0..255."""
     import torch
 
-    pixels = images.to(torch.float32).permute(0, 3, 1, 2)
+    return brought(images.to(torch.float32).permute(0, 3, 1, 2), side, preset)
+
+
+def brought(pixels: torch.Tensor, side: int, preset: Preset) -> torch.Tensor:
+    """Pixels float32 [b, 3, h, w] in 0..255 as [b, 3, side, side]."""
     return _RULES[preset](pixels, side)
 
 

@@ -17,23 +17,20 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import numpy as np
 from numpy.typing import NDArray
 
 from geneval.checkpoint import Checkpoint
-from geneval.errors import CheckpointError
 from geneval.extractors.extractor import Layer, extractor
 from geneval.extractors.lpips import Lpips
 from geneval.extractors.network import full_precision
 from geneval.options import AtLeast
+from geneval.probes.latents import brought_to, images_of
 from geneval.samples.requests import latent_of, request_seed
 from geneval.samples.sampleset import Batch
 from geneval.signature import Scalar
-
-if TYPE_CHECKING:
-    import torch
 
 Interpolation = Literal["lerp", "slerp"]
 Sampling = Literal["end", "full"]
@@ -93,13 +90,18 @@ class PathLength:
             start = np.array([np.random.default_rng(seed).random() for seed in seeds])
         rows = np.zeros((len(seeds), 2), dtype=np.float32)
         here, there = (
-            self._images(batch, between(latents, others, t, self.interpolation))
+            images_of(
+                self.checkpoint,
+                batch,
+                between(latents, others, t, self.interpolation),
+                self.lpips.device,
+            )
             for t in (start, start + self.epsilon)
         )
         rows[:, 1] = here.is_floating_point()
         if here.is_floating_point():
             with torch.inference_mode(), full_precision():
-                sides = (self._small(one) for one in (here, there))
+                sides = (brought_to(one, self.side) for one in (here, there))
                 apart = self.lpips.loaded()(*sides, normalize=True).flatten()
             rows[:, 0] = (apart.double() / self.epsilon**2).cpu().numpy()
         return {"path_length": rows}
@@ -107,30 +109,6 @@ class PathLength:
     def caution(self, unlikeness: NDArray[np.float32]) -> str:
         """Nothing is out of place."""
         return ""
-
-    def _images(self, batch: Batch, latents: NDArray[np.float32]) -> torch.Tensor:
-        """What the checkpoint makes of other latents, [b, c, h, w], as it gives it."""
-        import torch
-
-        assert self.checkpoint is not None, "the run binds a probe to its checkpoint"
-        asked = Batch(batch.ids, {**batch.columns, "latent": list(latents)})
-        made: Any = self.checkpoint.raw(asked)
-        if isinstance(made, torch.Tensor):
-            images = made.detach().to(self.lpips.device)
-        else:
-            images = torch.as_tensor(np.asarray(made), device=self.lpips.device).movedim(-1, 1)
-        if images.ndim != 4 or len(images) != len(latents):
-            raise CheckpointError(f"{len(latents)} requests gave images of {tuple(images.shape)}")
-        return images.expand(-1, 3, -1, -1) if images.shape[1] == 1 else images[:, :3]
-
-    def _small(self, images: torch.Tensor) -> torch.Tensor:
-        """Float images brought to the side: areas averaged when both sides shrink."""
-        from torch.nn.functional import interpolate
-
-        size = (self.side, self.side)
-        if min(images.shape[2:]) > self.side:
-            return interpolate(images.float(), size, mode="area")
-        return interpolate(images.float(), size, mode="bilinear", align_corners=False)
 
 
 def between(

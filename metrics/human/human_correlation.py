@@ -49,6 +49,9 @@ def example(rng: np.random.Generator, damage: float) -> Mapping[str, Any]:
     n_match="any",
     outputs=[OutputSpec(name, "higher", range=(-1, 1)) for name in OUTPUTS],
     needs=lambda o: {"others": items()},
+    ats=lambda o, named: {
+        output: [{"metric": one} for one in named["others"] if one != o.human] for output in OUTPUTS
+    },
     example=example,
 )
 def human_correlation(

@@ -61,6 +61,7 @@ def test_networks_have_papers() -> None:
     """The published networks are cited with the numbers they gave."""
     own = {"digits", "pixels", "pairwise", "image-statistics", "path-length"}
     own |= {"generation-cost", "perceptual-hash"}
+    own |= {"generation-cost", "adversarial", "latent-sensitivity", "latent-attack"}
     assert {name for name in all_extractors() if network_paper(name) is None} <= own
 
 

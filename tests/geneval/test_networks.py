@@ -29,7 +29,8 @@ from geneval.ledger import file_digest
 from geneval.samples.sampleset import Batch
 
 Pictures = Callable[[int, int], list[NDArray[np.uint8]]]
-OTHERS = ("digits", "pixels", "pairwise", "image-statistics")
+OTHERS = ("digits", "pixels", "pairwise", "image-statistics", "generation-cost", "char-ngrams")
+OTHERS += ("adversarial", "latent-sensitivity", "latent-attack")  # probes of what others load
 WITH_WEIGHTS = [n for n in all_extractors() if n not in OTHERS]
 NETWORKS = [n for n in WITH_WEIGHTS if not n.startswith(("lpips-", "path-"))]
 
@@ -358,7 +359,7 @@ def test_timm_needs_a_model_it_knows() -> None:
         build_extractor("timm:resnet18", {}, "cpu", None)
 
 
-@pytest.mark.parametrize("name", [n for n in WITH_WEIGHTS if weights_name(n) == n])
+@pytest.mark.parametrize("name", [n for n in WITH_WEIGHTS if weights_name(n, {}) == n])
 def test_absent_weights_say_what_to_do(name: str) -> None:
     """Without weights and network one error names the places, the command and the suite's key."""
     with pytest.raises(UsageError) as told:

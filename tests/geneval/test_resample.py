@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.stats import binomtest, norm, sem
+from scipy.stats import binom, binomtest, norm, sem
 
 from geneval.resample import (
     Context,
@@ -18,6 +18,7 @@ from geneval.resample import (
     holm,
     jackknife_bias,
     lowest_hashed,
+    order_interval,
     proportion_interval,
     quantile,
     standard_error,
@@ -275,3 +276,21 @@ def test_randomness_survives_the_process() -> None:
     }
     assert len(told) == 1
     assert told.pop().strip()
+
+
+@pytest.mark.parametrize(("n", "share"), [(6, 0.5), (20, 0.5), (101, 0.5), (200, 0.95)])
+def test_the_interval_of_a_quantile_holds_it(n: int, share: float) -> None:
+    """Its ends are order statistics between which the binomial puts 95 %, and hardly more."""
+    found = order_interval(np.arange(1.0, n + 1)[::-1], share, 0.95)
+    assert found is not None
+    low, high = int(found.low), int(found.high)
+    below = binom(n, share)
+    assert below.cdf(high - 1) - below.cdf(low - 1) >= 0.95
+    assert below.cdf(low) > 0.025
+    assert below.sf(high - 2) > 0.025
+
+
+def test_too_few_values_bound_no_quantile() -> None:
+    """Five values hold a median in 1 − 2/2⁵ of draws, less than 95 %; 50 do not bound the 95th."""
+    assert order_interval(np.arange(5.0), 0.5, 0.95) is None
+    assert order_interval(np.arange(50.0), 0.95, 0.95) is None

@@ -353,6 +353,7 @@ NETWORKS: Mapping[str, str] = {  # by the start of an extractor's name
     "lpips": "arXiv:1801.03924",
     "sentence-transformers": "arXiv:1908.10084",
     "char-ngrams": "arXiv:0902.2206",
+    "sscd": "arXiv:2202.10261",
 }
 
 

@@ -323,7 +323,7 @@ def _require_group(groups: Groups | None, name: str, at: Mapping[str, str]) -> N
         return
     if set(groups.columns).difference(at):
         first = min(groups.ats, key=lambda one: [one.get(c, "") for c in groups.columns])
-        given, whole = ", ".join(groups.columns), address_of(name, "", "", {**first, **at})
+        given, whole = " and ".join(groups.columns), address_of(name, "", "", {**first, **at})
         raise LookupError(f"{name} is given by {given}; write {whole}")
     for column in groups.columns:
         there = {one[column] for one in groups.ats}

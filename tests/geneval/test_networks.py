@@ -29,7 +29,15 @@ from geneval.ledger import file_digest
 from geneval.samples.sampleset import Batch
 
 Pictures = Callable[[int, int], list[NDArray[np.uint8]]]
-OTHERS = ("digits", "pixels", "pairwise", "image-statistics", "generation-cost", "char-ngrams")
+OTHERS = (
+    "digits",
+    "pixels",
+    "pairwise",
+    "image-statistics",
+    "generation-cost",
+    "char-ngrams",
+    "perceptual-hash",
+)
 OTHERS += ("adversarial", "latent-sensitivity", "latent-attack")  # probes of what others load
 WITH_WEIGHTS = [n for n in all_extractors() if n not in OTHERS]
 NETWORKS = [n for n in WITH_WEIGHTS if not n.startswith(("lpips-", "path-"))]

@@ -277,7 +277,7 @@ def test_an_unknown_group_column(plan: Planned, role: Role) -> None:
     ("address", "told"),
     [
         ("fid", "fid is given by label and style; write fid[label=a,style=a]"),
-        ("fid[label=b]", "fid is given by label and style; write fid[label=a,style=a]"),
+        ("fid[label=b]", "fid is given by label and style; write fid[label=b,style=a]"),
         ("fid[label=b,style=z]", "unknown style 'z'"),
         ("fid[label=b,colour=a]", "fid is not grouped by colour"),
     ],

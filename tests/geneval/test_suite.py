@@ -212,7 +212,7 @@ def test_metrics_with_commas() -> None:
     [
         ("fid,kidd", "unknown metric 'kidd'; did you mean 'kid'"),
         ("digit", "unknown suite or metric 'digit'; did you mean 'digits'"),
-        ("fdi", "unknown suite or metric 'fdi'; did you mean 'fid'"),
+        ("kidd", "unknown suite or metric 'kidd'; did you mean 'kid'"),
         ("fid,", "unknown metric ''"),
         ("", "unknown suite or metric ''"),
         ("fid,kid,fid", "names a metric twice"),

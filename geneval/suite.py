@@ -9,9 +9,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, TypeAdapter, ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PrivateAttr,
+    TypeAdapter,
+    ValidationError,
+)
 
 from geneval import suite_file
 from geneval.errors import UsageError, unknown
@@ -34,6 +43,27 @@ _PATHS = (
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Key = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 _Count = Annotated[int, Field(ge=1)]
+_ALARMS = re.compile(r"([1-9]\d*) per ([1-9]\d*) runs?")
+
+
+def _day(text: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        raise ValueError("write a day such as 2026-12-31")
+    date.fromisoformat(text)
+    return text
+
+
+def _alarms(text: str) -> str:
+    found = _ALARMS.fullmatch(text)
+    if found is None or 2 * int(found[1]) > int(found[2]):
+        raise ValueError("write N per M runs, such as 1 per 365 runs, at most 1 per 2")
+    return text
+
+
+def _told(text: str) -> str:
+    if not text.strip():
+        raise ValueError("say why")
+    return text
 
 
 class _Strict(BaseModel):
@@ -137,6 +167,14 @@ class ScoreSpec(_Strict):
         return found
 
 
+class WaiverSpec(_Strict):
+    """A gate, written as among the suite's gates, that may fail until a day has passed, and why."""
+
+    gate: str | dict[str, Any]
+    reason: Annotated[str, AfterValidator(_told)]
+    until: Annotated[str, AfterValidator(_day)]
+
+
 class ReportSpec(_Strict):
     """What a report may show."""
 
@@ -147,6 +185,7 @@ class Suite(_Strict):
     """A complete suite. `gates` are kept as written; `geneval.gate` reads them.
 
     Every metric is also given by each column in `groups`, under the key `KEY_by_COLUMN`.
+    `false_alarms` bounds how often gates against a baseline may fail a model that breaks none.
     """
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
@@ -170,6 +209,8 @@ class Suite(_Strict):
     metrics: list[MetricEntry]
     baselines: dict[str, str] = {}
     gates: list[str | dict[str, Any]] = []
+    false_alarms: Annotated[str, AfterValidator(_alarms)] | None = None
+    waivers: list[WaiverSpec] = []
     report: ReportSpec = ReportSpec()
     _where: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -184,6 +225,12 @@ class Suite(_Strict):
         if self.samples.kind == "texts" and "extractor" not in self.model_fields_set:
             del whole["extractor"]
         return whole
+
+    @property
+    def alpha(self) -> float | None:
+        """The share of runs that `false_alarms` allows, or None where nothing is said."""
+        found = _ALARMS.fullmatch(self.false_alarms or "")
+        return int(found[1]) / int(found[2]) if found else None
 
     @property
     def digest(self) -> Digest:
@@ -219,6 +266,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "train": SamplesSpec,
     "generate": GenerateSpec,
     "report": ReportSpec,
+    "waivers": WaiverSpec,
     "scores": ScoreSpec,
 }
 
@@ -370,7 +418,8 @@ def _sentence(error: Any, place: Place) -> str:
     if error["type"] == "string_pattern_mismatch":
         return f"{dotted} = {given!r}: write letters, digits, _ or - (and . in a suite's name)"
     hint = "; a number is written 0.001, not 1e-3" if _looks_numeric(given) else ""
-    reason = error["msg"][0].lower() + error["msg"][1:]
+    told = error["msg"].removeprefix("Value error, ")
+    reason = told[0].lower() + told[1:]
     return f"{dotted} = {given!r}: {reason}{hint}"
 
 

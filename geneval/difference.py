@@ -39,6 +39,7 @@ class Difference:
     `se` is the standard error, `paired` whether generated samples were paired, `p` the two-sided
     p-value of no difference; all three are None for a value without evidence or interval. `tests`
     holds p-values by the name of the test where values were resampled; `p` is the first of them.
+    `unpaired` says why generated samples did not pair although the suites declare that they do.
     """
 
     address: str
@@ -49,6 +50,7 @@ class Difference:
     p: float | None = None
     problem: str | None = None
     tests: Mapping[str, float] = field(default_factory=dict)
+    unpaired: str = ""
 
 
 def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Difference:
@@ -73,7 +75,8 @@ def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Diffe
     if squared is None or not math.isfinite(squared):  # a single sample has no spread
         return Difference(by, number)
     method = "paired evidence" if paired else "evidence"
-    return interval_of(by, number, math.sqrt(squared), level, method=method, paired=paired)
+    found = interval_of(by, number, math.sqrt(squared), level, method=method, paired=paired)
+    return found if paired else replace(found, unpaired=_why_unpaired(a, b, first, second))
 
 
 def better_by(spec: OutputSpec, number: float) -> float:
@@ -186,6 +189,17 @@ def are_paired(a: Result, b: Result) -> bool:
     """Whether the suites of both declare that generated samples of one id pair."""
     declared = [result.document.suite.document.get("pair_by") for result in (a, b)]
     return declared == ["id", "id"]
+
+
+def _why_unpaired(a: Result, b: Result, first: Value, second: Value) -> str:
+    """Why samples that should pair do not, or '' where nobody declares that they do."""
+    if not are_paired(a, b):
+        return ""
+    one, other = (r.evidence(v).get(Role.GENERATED) for r, v in ((a, first), (b, second)))
+    if one is None or other is None:
+        lacking = a if one is None else b
+        return f"{lacking.name} has no scores of its samples"
+    return "the samples are others" if one.ids != other.ids else "the values cannot be paired"
 
 
 def _role_variance(one: Evidence, other: Evidence, together: bool) -> float:

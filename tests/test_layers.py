@@ -51,12 +51,16 @@ LAYERS = [
     ["geneval.engine", "geneval.result"],
     ["geneval.suite_file", "geneval.suite", "geneval.plan", "geneval.suites"],
     [
+        "geneval.baseline",
         "geneval.difference",
         "geneval.flips",
         "geneval.compare",
         "geneval.preferences",
         "geneval.gate",
         "geneval.verdict",
+        "geneval.promote",
+        "geneval.rejudge",
+        "geneval.foresight",
     ],
     [
         "geneval.equip",

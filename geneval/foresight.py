@@ -12,13 +12,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import NormalDist
 
-from geneval.difference import squared_error
+from geneval.difference import POWER, squared_error
 from geneval.errors import UsageError
 from geneval.gate import COMPARATIVE, Gate
 from geneval.result import Result
 from geneval.value import Role, Value
 
-POWER = 0.8
 _NORMAL = NormalDist()
 
 

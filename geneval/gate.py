@@ -171,7 +171,7 @@ def _against(text: str, found: re.Match[str], suite: Suite, book: AddressBook) -
             f"or {{value: {address}, better_than: {name}}}"
         )
     told = found["margin"] or "0"
-    margin, relative = _margin(told if told.endswith("%") else float(told))
+    margin, relative = read_margin(told if told.endswith("%") else float(told))
     return Gate(
         text,
         address,
@@ -215,7 +215,7 @@ def _long(raw: Mapping[str, Any]) -> list[Gate]:
     if len(kinds) != 1:
         raise UsageError(f"give exactly one of {', '.join((*ABSOLUTE, *COMPARATIVE))}")
     kind = kinds[0]
-    margin, relative = _margin(long.margin)
+    margin, relative = read_margin(long.margin)
     if kind == "equivalent_to" and margin == 0:
         raise UsageError("equivalent_to needs a margin above 0")
     comparative = kind in COMPARATIVE
@@ -245,7 +245,8 @@ def _long(raw: Mapping[str, Any]) -> list[Gate]:
     return [replace(gate, text=_quoted({**raw, kind: one}), baseline=one) for one in names]
 
 
-def _margin(given: float | str) -> tuple[float, bool]:
+def read_margin(given: float | str) -> tuple[float, bool]:
+    """A margin as a number, and whether it is a share (`5%`); raises `UsageError`."""
     relative = isinstance(given, str) and given.endswith("%")
     number = _limit(str(given).removesuffix("%"))
     if number is None or number < 0 or (isinstance(given, str) and not relative):

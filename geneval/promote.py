@@ -50,9 +50,8 @@ def promote(
     elif not (name == ANCHOR and not path.exists()):
         broken = [f"{text}: {sentence}" for text, sentence in _against_anchor(result)]
         if broken:
-            raise UsageError(
-                f"not while the anchor's gate is not passed ({broken[0]}); judge it again, or --force"
-            )
+            told = f"not while the anchor's gate is not passed ({broken[0]})"
+            raise UsageError(f"{told}; judge it again, or --force")
     day = datetime.now(UTC).replace(microsecond=0).isoformat().replace("+00:00", "Z")
     note = Note(name, _author(), day, reason.strip(), result.document.digest)
     return write_baseline(result, note, directory)

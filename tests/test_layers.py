@@ -55,6 +55,8 @@ LAYERS = [
         "geneval.difference",
         "geneval.flips",
         "geneval.compare",
+        "geneval.replicates",
+        "geneval.tiers",
         "geneval.preferences",
         "geneval.gate",
         "geneval.verdict",

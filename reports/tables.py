@@ -83,7 +83,8 @@ def _lines(comparison: Comparison) -> Iterator[Sequence[object]]:
 
 
 def _inert(text: str) -> str:
-    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t", "\r") else text
+    text = " ".join(text.splitlines())
+    return f"'{text}" if text[:1] in ("=", "+", "-", "@", "\t") else text
 
 
 def _cells(row: Row, bold: Callable[[str], str], none: str) -> list[str]:

@@ -93,7 +93,7 @@ class Gate:
 
 def read_gates(suite: Suite, book: AddressBook) -> tuple[Gate, ...]:
     """The suite's gates with their waivers; raises `UsageError` for what can never be judged."""
-    gates = []
+    gates: list[Gate] = []
     for i, raw in enumerate(suite.gates):
         gates += _read(raw, suite, book, suite.at("gates", i))
     for i, spec in enumerate(suite.waivers):

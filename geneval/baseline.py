@@ -35,7 +35,6 @@ if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA = 1
-FOLDER = Path("baselines")
 _KEY = "baseline"  # of the file: the note; the rest is the document
 
 

@@ -13,6 +13,7 @@ app = typer.Typer(
     help="Make, list, show and compare baselines, which are small files to commit.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 Folder = Annotated[Path, typer.Option("--dir", help="Where baselines lie.")]
 Which = Annotated[str, typer.Argument(help="A baseline's name or file, or a run directory.")]

@@ -14,6 +14,7 @@ app = typer.Typer(
     help="Plan gates.",
     no_args_is_help=True,
     rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from calibration import CASES, allowed, calibrate
 from numpy.typing import NDArray
 
 from geneval.data import Features, Moments, Neighbours
@@ -32,6 +33,7 @@ Floats = NDArray[np.float64]
 Draw = Callable[[np.random.Generator, int], Floats]
 CONTEXT = Context()
 LEVEL_Z = 1.959964
+POWERS = ("stated", "by the gate")
 MEASURED = ("mean", "spread", "mean SE", "coverage")
 
 
@@ -283,7 +285,20 @@ def balanced_table() -> Iterator[str]:
         yield row(name, *summary(outcomes, 0.0))
 
 
+def calibration_table() -> Iterator[str]:
+    """False alarms of a model against itself, and the power for a stated shift."""
+    runs = 500
+    yield from head("value", "false alarms", "of the gate", "at most", "shift", "seen", *POWERS)
+    for case in CASES:
+        itself, other = calibrate(case, runs), calibrate(case, runs, case.shift)
+        shares = (itself.claimed, itself.failed, allowed(runs))
+        seen = (other.claimed, other.stated, other.failed)
+        told = [f"{share:.1%}" for share in (*shares, *seen)]
+        yield row(case.name, *told[:3], case.described, *told[3:])
+
+
 TABLES = {
+    "calibration": calibration_table,
     "frechet": frechet_table,
     "fewer": fewer_table,
     "alarms": false_alarm_table,

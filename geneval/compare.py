@@ -1,31 +1,26 @@
-"""The comparison of many results of one suite: differences, ranks with ties, trend over steps.
-
-Replicates (the same checkpoint with other training seeds) stand for themselves: their spread holds
-training noise as well as sampling noise.
-"""
+"""The comparison of many results of one suite: differences, ranks with ties, trend over steps."""
 
 from __future__ import annotations
 
-import math
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, replace
 from functools import cache
-from statistics import fmean, variance
 from typing import TYPE_CHECKING, Any, Literal
 
-from geneval.difference import Difference, better_by, difference, interval_of
+from geneval.difference import Difference, better_by
 from geneval.errors import UsageError
 from geneval.flips import Flips, flips
+from geneval.gate import read_margin
+from geneval.replicates import ALPHA, Group, between, grouped, summary
 from geneval.resample import holm
 from geneval.result import Result
-from geneval.value import Interval, OutputSpec, Value
+from geneval.tiers import Tier, tiers
+from geneval.value import Interval, OutputSpec
 
 if TYPE_CHECKING:
     from pydantic import TypeAdapter
 
 SCHEMA = 1
-ALPHA = 0.05
 Outcome = Literal[
     "better", "worse", "different", "not distinguished", "not tested", "not comparable"
 ]
@@ -35,7 +30,9 @@ Outcome = Literal[
 class Cell:
     """One entry's value at an address; `rank` counts from 1 and is shared by entries that tie.
 
-    `flips` are the samples that moved against the entry compared with, where samples pair.
+    `outcome` holds over the entries of a row, `tier` over the rows of an entry; `needed` is the n
+    that would decide what is not decided. `flips` are the samples that moved against the entry
+    compared with, where samples pair.
     """
 
     number: float | None
@@ -45,6 +42,8 @@ class Cell:
     outcome: Outcome | None = None
     difference: Difference | None = None
     flips: Flips | None = None
+    tier: Tier | None = None
+    needed: int | None = None
 
 
 @dataclass(frozen=True)
@@ -109,21 +108,15 @@ class Comparison:
         )
 
 
-@dataclass(frozen=True)
-class _Group:
-    """The replicates of one entry."""
+def compare(
+    results: Sequence[Result], against: str | None = None, margin: float | str | None = None
+) -> Comparison:
+    """Compare results of one suite with the entry named `against`, else with the first.
 
-    name: str
-    step: int | None
-    results: list[Result] = field(default_factory=list)
-
-    def values(self, address: str) -> list[Value]:
-        found = [result.by_address.get(address) for result in self.results]
-        return [value for value in found if value is not None]
-
-
-def compare(results: Sequence[Result], against: str | None = None) -> Comparison:
-    """Compare results of one suite with the entry named `against`, else with the first."""
+    A difference within `margin`, a number or like `5%` of the value compared with, is none that
+    matters.
+    """
+    allowed = None if margin is None else read_margin(margin)
     once = {result.document.digest: result for result in results}
     repeated, results = len(results) - len(once), list(once.values())
     if len(results) < 2:
@@ -131,7 +124,7 @@ def compare(results: Sequence[Result], against: str | None = None) -> Comparison
     suites = {result.document.suite.name for result in results}
     if len(suites) > 1:
         raise UsageError(f"results of different suites cannot be compared: {', '.join(suites)}")
-    groups = _grouped(results)
+    groups = grouped(results)
     names = [group.name for group in groups]
     if against is not None and against not in names:
         raise UsageError(f"--against {against}: the results are of {', '.join(names)}")
@@ -141,36 +134,12 @@ def compare(results: Sequence[Result], against: str | None = None) -> Comparison
         suite=suites.pop(),
         entries=tuple(_entry(group) for group in groups),
         against=base,
-        rows=tuple(_row(address, groups, base) for address in addresses),
+        rows=_tiered([_row(address, groups, base) for address in addresses], base, allowed),
         notes=_notes(results, repeated),
     )
 
 
-def _grouped(results: Sequence[Result]) -> list[_Group]:
-    """Results by checkpoint, replicates together, in the order given (steps ascending)."""
-    groups: dict[str, _Group] = {}
-    for result in results:
-        subject = result.document.subject
-        name = subject.name
-        if subject.seed is not None:
-            name = re.sub(r"[-_.]?seed[-_=]?\d+", "", name) or "seeds"
-        groups.setdefault(name, _Group(name, subject.step)).results.append(result)
-    return [one for group in groups.values() for one in _apart(group)]
-
-
-def _apart(group: _Group) -> list[_Group]:
-    """The group itself if its results are replicates; else one group each, named by digest."""
-    seeds = {result.document.subject.seed for result in group.results}
-    alone = len(group.results) == 1
-    if alone or (None not in seeds and len(seeds) == len(group.results)):
-        return [group]
-    return [
-        _Group(f"{group.name}@{result.document.digest[:8]}", group.step, [result])
-        for result in group.results
-    ]
-
-
-def _entry(group: _Group) -> Entry:
+def _entry(group: Group) -> Entry:
     return Entry(
         group.name,
         group.step,
@@ -179,11 +148,11 @@ def _entry(group: _Group) -> Entry:
     )
 
 
-def _row(address: str, groups: list[_Group], base: int) -> Row:
+def _row(address: str, groups: list[Group], base: int) -> Row:
     present = [value for group in groups for value in group.values(address)]
     spec = present[0].spec
     differences = [
-        None if i == base else _between(group, groups[base], address)
+        None if i == base else between(group, groups[base], address)
         for i, group in enumerate(groups)
     ]
     adjusted = _adjusted(differences)
@@ -203,9 +172,44 @@ def _row(address: str, groups: list[_Group], base: int) -> Row:
     return Row(address, spec, line, cells, trend, optional)
 
 
+def _tiered(rows: Sequence[Row], base: int, allowed: tuple[float, bool] | None) -> tuple[Row, ...]:
+    """The rows with the tier of every difference, by Holm over the rows of each entry."""
+    margins = [_margin(row, rows, base, allowed) for row in rows]
+    specs = [row.spec for row in rows]
+    columns = [
+        tiers([row.cells[i].difference for row in rows], specs, margins)
+        for i in range(len(rows[0].cells) if rows else 0)
+    ]
+    return tuple(
+        replace(
+            row,
+            cells=tuple(
+                replace(cell, tier=column[at].tier, needed=column[at].needed)
+                for cell, column in zip(row.cells, columns, strict=True)
+            ),
+        )
+        for at, row in enumerate(rows)
+    )
+
+
+def _margin(
+    row: Row, rows: Sequence[Row], base: int, allowed: tuple[float, bool] | None
+) -> float | None:
+    """How large a difference of a row does not matter, in its unit; a share is of what is compared.
+
+    The difference of `fid` is that of `fid.debiased`, so its margin is a share of that.
+    """
+    if allowed is None or not allowed[1]:
+        return allowed[0] if allowed else None
+    by = next((c.difference.address for c in row.cells if c.difference), row.address)
+    compared = next((one for one in rows if one.address == by), row)
+    number = compared.cells[base].number
+    return None if number is None else allowed[0] * abs(number)
+
+
 def _cell(
-    group: _Group,
-    base: _Group,
+    group: Group,
+    base: Group,
     address: str,
     rank: int | None,
     against: Difference | None,
@@ -213,7 +217,7 @@ def _cell(
     spec: OutputSpec,
 ) -> Cell:
     values = group.values(address)
-    number, interval, problem = _summary(group, values)
+    number, interval, problem = summary(group, values)
     outcome: Outcome | None = None
     if against is not None:
         outcome = _outcome(against, p, spec)
@@ -221,68 +225,6 @@ def _cell(
     if against is not None and len(group.results) == len(base.results) == 1:
         moved = flips(group.results[0], base.results[0], address)
     return Cell(number, interval, problem, rank, outcome, against, moved)
-
-
-def _summary(
-    group: _Group, values: list[Value]
-) -> tuple[float | None, Interval | None, str | None]:
-    """Number, interval and problem of a group: its only value, or the mean of its replicates."""
-    if len(values) < len(group.results):
-        return None, None, "not evaluated"
-    problems = [value.problem for value in values if value.problem]
-    if problems:
-        return None, None, problems[0]
-    numbers = [value.number for value in values if value.number is not None]
-    if len(values) == 1:
-        return numbers[0], values[0].interval, None
-    from scipy.stats import t
-
-    level = 1 - ALPHA
-    half = float(t.ppf(0.5 + level / 2, len(numbers) - 1)) * math.sqrt(
-        variance(numbers) / len(numbers)
-    )
-    mean = fmean(numbers)
-    method = f"{len(numbers)} replicates"
-    return mean, Interval(mean - half, mean + half, level, method, "population"), None
-
-
-def _between(a: _Group, b: _Group, address: str) -> Difference:
-    """Difference of two entries: by evidence for single results, by spread for replicates."""
-    if not (a.values(address) and b.values(address)):
-        return Difference(address, problem="not evaluated in both")
-    single = [difference(one, other, address) for one in a.results for other in b.results]
-    problems = [each.problem for each in single if each.problem]
-    if problems or len(single) == 1:
-        return single[0] if len(single) == 1 else Difference(address, problem=problems[0])
-    number = fmean(each.number for each in single if each.number is not None)
-    by = single[0].address
-    squared, freedom = between_replicates(*([_number(v) for v in g.values(by)] for g in (a, b)))
-    if squared == 0 and number != 0:  # replicates that agree by chance, or at the range's end
-        return Difference(by, number)
-    return interval_of(
-        by, number, math.sqrt(squared), 1 - ALPHA, method="replicates", freedom=freedom
-    )
-
-
-def _number(value: Value) -> float:
-    assert value.number is not None, "a difference without problem is of two numbers"
-    return value.number
-
-
-def between_replicates(a: list[float], b: list[float]) -> tuple[float, float]:
-    """Squared standard error and degrees of freedom of a difference of means of replicates.
-
-    Welch's for two entries with replicates each (5 against 2, its worst case, raise 7 % instead of
-    5 % false alarms). A single run stands for one draw of the spread
-    that the other entry's replicates show.
-    """
-    spreads = [(variance(x), len(x)) for x in (a, b) if len(x) > 1]
-    if len(spreads) == 1:
-        spread, k = spreads[0]
-        return spread * (1 + 1 / k), k - 1
-    parts = [spread / k for spread, k in spreads]
-    weights = sum(part**2 / (k - 1) for part, (_, k) in zip(parts, spreads, strict=True))
-    return sum(parts), sum(parts) ** 2 / weights if weights else len(a) + len(b) - 2
 
 
 def _adjusted(differences: Sequence[Difference | None]) -> list[float | None]:
@@ -307,7 +249,7 @@ def _outcome(found: Difference, p: float | None, spec: OutputSpec) -> Outcome:
     return "better" if better_by(spec, found.number) > 0 else "worse"
 
 
-def _ranks(address: str, groups: list[_Group], spec: OutputSpec) -> list[int | None]:
+def _ranks(address: str, groups: list[Group], spec: OutputSpec) -> list[int | None]:
     """Ranks with ties, by the values that comparisons are made on.
 
     The best entry leads; who is not distinguished from it (Holm over the others) shares its rank;
@@ -324,7 +266,7 @@ def _ranks(address: str, groups: list[_Group], spec: OutputSpec) -> list[int | N
     while left and (place > 1 or len(left) > 1):  # one alone is first of nothing
         order = sorted(left, key=lambda i: -better_by(spec, left[i]))
         leader, others = order[0], order[1:]
-        found = [_between(groups[i], groups[leader], address) for i in others]
+        found = [between(groups[i], groups[leader], address) for i in others]
         told = [_outcome(d, p, spec) for d, p in zip(found, _adjusted(found), strict=True)]
         if "not tested" in told:
             return [None] * len(groups)
@@ -341,23 +283,23 @@ def _ranks(address: str, groups: list[_Group], spec: OutputSpec) -> list[int | N
     return ranks
 
 
-def _ranked_by(group: _Group, address: str) -> float | None:
+def _ranked_by(group: Group, address: str) -> float | None:
     """The number an entry is ranked by, or None where it has none that may be compared."""
     values = group.values(address)
     if not values or any(r.document.partial is not None for r in group.results):
         return None
     by = values[0].compared_by
-    number, _, _ = _summary(group, group.values(by))
+    number, _, _ = summary(group, group.values(by))
     return number
 
 
-def _trend(groups: list[_Group], address: str, spec: OutputSpec) -> str:
+def _trend(groups: list[Group], address: str, spec: OutputSpec) -> str:
     """A sentence on the entries that have a step, from the first to the last."""
     by_step = sorted((g for g in groups if g.step is not None), key=lambda g: g.step or 0)
     if len(by_step) < 3 or spec.direction == "target":
         return ""
     first, last = by_step[0], by_step[-1]
-    found = _between(last, first, address)
+    found = between(last, first, address)
     if found.number is None:
         return ""
     word = {"better": "improves", "worse": "worsens"}.get(_outcome(found, found.p, spec))

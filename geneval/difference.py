@@ -13,6 +13,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
+from statistics import NormalDist
 from types import SimpleNamespace
 from typing import Any
 
@@ -28,6 +29,8 @@ from geneval.result import Result
 from geneval.value import Evidence, Interval, OutputSpec, Role, Value
 
 RANDOMIZATION = "approximate randomization"
+POWER = 0.8  # with which what is planned for is to be seen
+MOST_SPREAD = 1e6  # standard errors to a difference beyond which no n is named
 
 
 @dataclass(frozen=True)
@@ -37,6 +40,10 @@ class Difference:
     `se` is the standard error, `paired` whether generated samples were paired, `p` the two-sided
     p-value of no difference; all three are None for a value without evidence or interval. `tests`
     holds p-values by the name of the test where values were resampled; `p` is the first of them.
+    `unpaired` says why generated samples did not pair although the suites declare that they do.
+    `n` is the smaller number of generated samples; `needed` the n at which a difference of this
+    size would be shown with 80 % power; `effect` is the number in standard deviations of what one
+    sample stands for (Cohen's d, where the value is a mean).
     """
 
     address: str
@@ -47,6 +54,10 @@ class Difference:
     p: float | None = None
     problem: str | None = None
     tests: Mapping[str, float] = field(default_factory=dict)
+    unpaired: str = ""
+    n: int | None = None
+    needed: int | None = None
+    effect: float | None = None
 
 
 def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Difference:
@@ -63,7 +74,8 @@ def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Diffe
     if resampled is not None:
         se, tests = resampled
         found = interval_of(by, number, se, level, method="paired bootstrap", paired=True)
-        return replace(found, p=tests[RANDOMIZATION], tests=tests)
+        found = replace(found, p=tests[RANDOMIZATION], tests=tests)
+        return _sized(found, first, second, level)
     paired, squared = _variance(a, b, first, second)
     if squared == 0 and first.inputs != second.inputs:
         # Not one sample of either set varies, as in 8 of 8 against 9 of 9. That is no certainty.
@@ -71,7 +83,24 @@ def difference(a: Result, b: Result, address: str, level: float = 0.95) -> Diffe
     if squared is None or not math.isfinite(squared):  # a single sample has no spread
         return Difference(by, number)
     method = "paired evidence" if paired else "evidence"
-    return interval_of(by, number, math.sqrt(squared), level, method=method, paired=paired)
+    found = interval_of(by, number, math.sqrt(squared), level, method=method, paired=paired)
+    if not paired:
+        found = replace(found, unpaired=_why_unpaired(a, b, first, second))
+    return _sized(found, first, second, level)
+
+
+def _sized(found: Difference, first: Value, second: Value, level: float) -> Difference:
+    """The difference with its size beside one sample's, and the n that would show it."""
+    counts = [value.n.get(Role.GENERATED) for value in (first, second)]
+    n = min((count for count in counts if count), default=0)
+    if not (all(counts) and found.number and found.se):
+        return replace(found, n=n or None)
+    ratio = (quantile(level) + NormalDist().inv_cdf(POWER)) * found.se / abs(found.number)
+    needed = math.ceil(n * ratio**2) if ratio < MOST_SPREAD else None
+    squared = [squared_error(value) for value in (first, second)]
+    spread = sum((s or 0.0) * (count or 0) for s, count in zip(squared, counts, strict=True)) / 2
+    effect = found.number / math.sqrt(spread) if None not in squared and spread else None
+    return replace(found, n=n, needed=needed, effect=effect)
 
 
 def better_by(spec: OutputSpec, number: float) -> float:
@@ -185,6 +214,21 @@ def are_paired(a: Result, b: Result) -> bool:
     """Whether the suites of both declare that generated samples of one id pair."""
     declared = [result.document.suite.document.get("pair_by") for result in (a, b)]
     return declared == ["id", "id"]
+
+
+def _why_unpaired(a: Result, b: Result, first: Value, second: Value) -> str:
+    """Why samples that should pair do not, or '' where nobody declares that they do."""
+    if not are_paired(a, b):
+        return ""
+    one, other = (r.evidence(v).get(Role.GENERATED) for r, v in ((a, first), (b, second)))
+    if one is None or other is None:
+        lacking = a if one is None else b
+        return f"{lacking.name} has no scores of its samples"
+    return (
+        "the samples are others"
+        if set(one.ids).isdisjoint(other.ids)
+        else "the values cannot be paired"
+    )
 
 
 def _role_variance(one: Evidence, other: Evidence, shared: set[str]) -> float:

@@ -1,6 +1,7 @@
 """Gates: rules on values, as a suite writes them.
 
-Short form `fid <= 12` or `0.4 <= recall`; long form `{value: fid, no_worse_than: x, margin: 5%}`.
+Short form `fid <= 12`, `0.4 <= recall` or, against a baseline, `bleu >= last - 0.5`; long form
+`{value: fid, no_worse_than: last, margin: 5%}`. A list of baselines is one gate for each.
 
 - `at_least`, `at_most`: the value against a number, on the point, or with `judge: interval` on the
   whole interval.
@@ -9,21 +10,24 @@ Short form `fid <= 12` or `0.4 <= recall`; long form `{value: fid, no_worse_than
   the difference (one-sided at `confidence`), so they may be INCONCLUSIVE; `judge: point` looks at
   the difference alone. FAIL claims of all comparative gates of a suite are guarded by Holm's
   procedure.
+
+A waiver turns a gate's FAIL into WARN until its day has passed.
 """
 
 from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from geneval.errors import UsageError, unknown
 from geneval.suite import Suite
-from geneval.value import ADDRESS, AddressBook
+from geneval.value import ADDRESS, AddressBook, Direction, parse_address
 
 Kind = Literal["at_least", "at_most", "no_worse_than", "better_than", "equivalent_to"]
 ABSOLUTE: tuple[Kind, ...] = ("at_least", "at_most")
@@ -33,6 +37,11 @@ _NUMBER = r"(?P<number>[^\s\[<>=]+)"
 _SHORT = re.compile(rf"(?P<address>{ADDRESS}){_SIGN}{_NUMBER}")
 _TURNED = re.compile(rf"{_NUMBER}{_SIGN}(?P<address>{ADDRESS})")
 _FLIPPED = {"<=": ">=", ">=": "<=", "<": ">", ">": "<"}
+_MARGIN = r"(?:\s+(?P<side>[+-])\s*(?P<margin>\d\S*))?"
+_BESIDE = re.compile(rf"(?P<address>{ADDRESS}){_SIGN}(?P<name>[A-Za-z_][\w.-]*){_MARGIN}")
+_WORSE = {"lower": ("<=", "+"), "higher": (">=", "-")}  # where worse lies, by what is better
+ANY_BASELINE = "baseline"  # in a gate: the only or first baseline of the suite
+Names = str | Annotated[list[str], Field(min_length=1)]
 
 
 class _Long(BaseModel):
@@ -43,15 +52,23 @@ class _Long(BaseModel):
     value: str
     at_least: float | None = None
     at_most: float | None = None
-    no_worse_than: str | None = None
-    better_than: str | None = None
-    equivalent_to: str | None = None
+    no_worse_than: Names | None = None
+    better_than: Names | None = None
+    equivalent_to: Names | None = None
     margin: float | str = 0.0
     level: Literal["fail", "warn"] = "fail"
     judge: Literal["point", "interval"] | None = None
     confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     min_n: Annotated[int, Field(ge=1)] | None = None
     on_inconclusive: Literal["error", "fail", "warn", "pass"] = "error"
+
+
+@dataclass(frozen=True)
+class Waiver:
+    """Why a gate may fail up to and including a day."""
+
+    reason: str
+    until: date
 
 
 @dataclass(frozen=True)
@@ -71,27 +88,60 @@ class Gate:
     confidence: float = 0.95
     min_n: int | None = None
     on_inconclusive: Literal["error", "fail", "warn", "pass"] = "error"
+    waiver: Waiver | None = None
 
 
 def read_gates(suite: Suite, book: AddressBook) -> tuple[Gate, ...]:
-    """The suite's gates; raises `UsageError` for a rule the plan can never answer."""
-    gates = []
+    """The suite's gates with their waivers; raises `UsageError` for what can never be judged."""
+    gates: list[Gate] = []
     for i, raw in enumerate(suite.gates):
-        where = suite.at("gates", i)
-        try:
-            gate = _short(raw) if isinstance(raw, str) else _long(raw)
-            gate = replace(gate, address=book.resolve(gate.address))
-        except (UsageError, LookupError, ValueError) as error:
-            raise UsageError(f"{where}gate {_quoted(raw)}: {error}") from None
-        if gate.baseline is not None and gate.baseline not in suite.baselines:
-            known = unknown("baseline", gate.baseline, suite.baselines)
-            raise UsageError(f"{where}gate {_quoted(raw)}: {known}")
-        gates.append(gate)
+        gates += _read(raw, suite, book, suite.at("gates", i))
+    for i, spec in enumerate(suite.waivers):
+        where = suite.at("waivers", i)
+        waived = {_rule(gate) for gate in _read(spec.gate, suite, book, where)}
+        if not waived <= {_rule(gate) for gate in gates if gate.waiver is None}:
+            there = "; ".join(gate.text for gate in gates if gate.waiver is None)
+            lacks = f"the suite has no such gate to waive; it has {there or 'none'}"
+            raise UsageError(f"{where}waiver of {_quoted(spec.gate)}: {lacks}")
+        waiver = Waiver(spec.reason, date.fromisoformat(spec.until))
+        gates = [replace(g, waiver=waiver) if _rule(g) in waived else g for g in gates]
     return tuple(gates)
 
 
-def _short(text: str) -> Gate:
-    """`fid <= 12` or `0.4 <= recall`."""
+def _rule(gate: Gate) -> Gate:
+    """What a gate demands, however it was written."""
+    return replace(gate, text="", waiver=None)
+
+
+def _read(
+    raw: str | Mapping[str, Any], suite: Suite, book: AddressBook, where: str
+) -> Sequence[Gate]:
+    """The gates that one entry of a suite stands for."""
+    try:
+        found = [_short(raw, suite, book)] if isinstance(raw, str) else _long(raw)
+        return [
+            replace(
+                gate,
+                address=book.resolve(gate.address),
+                baseline=None if gate.baseline is None else _baseline(gate.baseline, suite),
+            )
+            for gate in found
+        ]
+    except (UsageError, LookupError, ValueError) as error:
+        raise UsageError(f"{where}gate {_quoted(raw)}: {error}") from None
+
+
+def _baseline(name: str, suite: Suite) -> str:
+    """A baseline of the suite by its name, or as `baseline`."""
+    if name == ANY_BASELINE and suite.baselines and name not in suite.baselines:
+        return next(iter(suite.baselines))
+    if name not in suite.baselines:
+        raise UsageError(unknown("baseline", name, suite.baselines))
+    return name
+
+
+def _short(text: str, suite: Suite, book: AddressBook) -> Gate:
+    """`fid <= 12`, `0.4 <= recall` or `fid <= last + 5%`."""
     bare = text.strip()
     match, turned = _SHORT.fullmatch(bare), _TURNED.fullmatch(bare)
     found = match or turned
@@ -99,10 +149,46 @@ def _short(text: str) -> Gate:
     if match is not None and turned is not None and limit is None:  # both sides read as words
         found, limit = turned, _limit(turned["number"])
     if found is None or limit is None or _limit(found["address"]) is not None:
+        beside = _BESIDE.fullmatch(bare)
+        if beside is not None:
+            return _against(text, beside, suite, book)
         raise UsageError("write ADDRESS <= NUMBER or NUMBER <= ADDRESS, the number finite")
     sign = found["sign"] if found is match else _FLIPPED[found["sign"]]
     kind: Kind = "at_most" if sign[0] == "<" else "at_least"
     return Gate(text, found["address"], kind, limit=limit, strict=len(sign) == 1)
+
+
+def _against(text: str, found: re.Match[str], suite: Suite, book: AddressBook) -> Gate:
+    """`bleu >= last - 0.5`: no worse than the baseline by more than the margin."""
+    name, address = _baseline(found["name"], suite), book.resolve(found["address"])
+    better = _direction(address, suite)
+    if better == "target":
+        raise UsageError(f"{address} has no better or worse; write {{equivalent_to: {name}}}")
+    sign, side = _WORSE[better]
+    if found["sign"] != sign or found["side"] not in (None, side):
+        raise UsageError(
+            f"{better} is better for {address}: write {address} {sign} {name} {side} MARGIN, "
+            f"or {{value: {address}, better_than: {name}}}"
+        )
+    told = found["margin"] or "0"
+    margin, relative = read_margin(told if told.endswith("%") else float(told))
+    return Gate(
+        text,
+        address,
+        "no_worse_than",
+        baseline=name,
+        margin=margin,
+        relative=relative,
+        judge="interval",
+    )
+
+
+def _direction(address: str, suite: Suite) -> Direction:
+    """Which way is better at a canonical address."""
+    key, _, output = parse_address(address)[0].partition(".")
+    entry = next(entry for entry in suite.metrics if entry.key == key)
+    name = output or entry.metric
+    return next(one.direction for one in entry.spec.outputs if one.name == name)
 
 
 def _limit(text: str) -> float | None:
@@ -113,7 +199,8 @@ def _limit(text: str) -> float | None:
     return number if math.isfinite(number) else None
 
 
-def _long(raw: Mapping[str, Any]) -> Gate:
+def _long(raw: Mapping[str, Any]) -> list[Gate]:
+    """The gate of a mapping, or one for each baseline where it names several."""
     try:
         long = _Long.model_validate(raw)
     except ValidationError as error:
@@ -128,7 +215,7 @@ def _long(raw: Mapping[str, Any]) -> Gate:
     if len(kinds) != 1:
         raise UsageError(f"give exactly one of {', '.join((*ABSOLUTE, *COMPARATIVE))}")
     kind = kinds[0]
-    margin, relative = _margin(long.margin)
+    margin, relative = read_margin(long.margin)
     if kind == "equivalent_to" and margin == 0:
         raise UsageError("equivalent_to needs a margin above 0")
     comparative = kind in COMPARATIVE
@@ -138,12 +225,11 @@ def _long(raw: Mapping[str, Any]) -> Gate:
     limit = None if comparative else getattr(long, kind)
     if limit is not None and not math.isfinite(limit):
         raise UsageError(f"{kind} must be a finite number")
-    return Gate(
+    gate = Gate(
         text=_quoted(raw),
         address=long.value,
         kind=kind,
         limit=limit,
-        baseline=getattr(long, kind) if comparative else None,
         margin=margin,
         relative=relative,
         level=long.level,
@@ -152,9 +238,15 @@ def _long(raw: Mapping[str, Any]) -> Gate:
         min_n=long.min_n,
         on_inconclusive=long.on_inconclusive,
     )
+    if not comparative:
+        return [gate]
+    named = getattr(long, kind)
+    names = [named] if isinstance(named, str) else named
+    return [replace(gate, text=_quoted({**raw, kind: one}), baseline=one) for one in names]
 
 
-def _margin(given: float | str) -> tuple[float, bool]:
+def read_margin(given: float | str) -> tuple[float, bool]:
+    """A margin as a number, and whether it is a share (`5%`); raises `UsageError`."""
     relative = isinstance(given, str) and given.endswith("%")
     number = _limit(str(given).removesuffix("%"))
     if number is None or number < 0 or (isinstance(given, str) and not relative):

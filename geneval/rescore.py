@@ -8,13 +8,14 @@ from pathlib import Path
 
 from geneval.errors import UsageError
 from geneval.ledger import Ledger
+from geneval.rejudge import own_suite
 from geneval.result import KEPT, KEPT_TEXTS, Document, Result, Subject
 from geneval.samples.folder import FolderSet
 from geneval.samples.open import open_images, open_moments
 from geneval.samples.sampleset import SampleSet, Subset, fingerprint
 from geneval.samples.texts import open_texts
 from geneval.signature import Digest
-from geneval.suite import SamplesSpec, Suite, load_suite, overridden
+from geneval.suite import SamplesSpec, Suite, load_suite
 from geneval.value import Role
 
 
@@ -49,7 +50,7 @@ def kept_run(
         raise UsageError(
             f"{directory} kept no samples; run the checkpoint with --set keep_samples=all"
         )
-    chosen = load_suite(suite, overrides) if suite else _own_suite(document, overrides)
+    chosen = load_suite(suite, overrides) if suite else own_suite(document, overrides)
     if (directory / KEPT_TEXTS).is_file():
         return _kept_texts(directory / KEPT_TEXTS, chosen, document, given)
     requested = document.subject.kind == "checkpoint"
@@ -81,17 +82,6 @@ def _own_texts(document: Document, role: Role) -> Path:
     spec = SamplesSpec.model_validate(document.suite.document.get(role.value) or {})
     there = open_texts(path, role.value, spec.fields, "references")
     return _still(path, role, document, fingerprint(there))
-
-
-def _own_suite(document: Document, overrides: Sequence[str]) -> Suite:
-    """The suite of a result with the paths that stand in its provenance."""
-    paths = {name: document.provenance.get(name) or {} for name in ("weights", "baselines")}
-    here = Path(document.provenance.get("folder", ""))
-    content = {
-        part: {name: str(here / path) for name, path in named.items()}
-        for part, named in paths.items()
-    }
-    return overridden({**document.suite.document, **content}, overrides)
 
 
 def _own_set(document: Document, role: Role, ledger: Ledger) -> Path:

@@ -136,13 +136,9 @@ class Result:
             raise UsageError(f"{path} is neither a run directory nor a result.json{hint}")
         try:
             content = json.loads(file.read_bytes())
-            version = content.get("schema") if isinstance(content, dict) else None
-            if version != SCHEMA:
-                raise UsageError(f"{file} has schema {version}; this geneval reads {SCHEMA}")
-            document = _adapter().validate_python(content)
         except (ValueError, RecursionError) as error:
             raise UsageError(f"{file} is not a result: {_first_line(error)}") from None
-        return cls(document, None, file.parent)
+        return cls(from_json(content, file), None, file.parent)
 
     @property
     def name(self) -> str:
@@ -234,6 +230,17 @@ def to_json(document: Document) -> dict[str, Any]:
     """The document as plain JSON content."""
     content: dict[str, Any] = _adapter().dump_python(document, mode="json")
     return content
+
+
+def from_json(content: Any, file: Path) -> Document:
+    """The document of JSON content; raises `UsageError` naming the file it was read from."""
+    version = content.get("schema") if isinstance(content, dict) else None
+    if version != SCHEMA:
+        raise UsageError(f"{file} has schema {version}; this geneval reads {SCHEMA}")
+    try:
+        return _adapter().validate_python(content)
+    except (ValueError, RecursionError) as error:
+        raise UsageError(f"{file} is not a result: {_first_line(error)}") from None
 
 
 def write_result(document: Document, directory: Path) -> None:

@@ -212,7 +212,7 @@ def execute(
     }
     document = replace(document, timing=timing)
     result = Result(document, measuring.evidence)
-    judgement = judge(job.gates, result, load_baselines(job.suite))
+    judgement = judge(job.gates, result, load_baselines(job.suite), job.suite.alpha)
     if out is None:
         return Outcome(result, judgement, None)
     parent = out / job.suite.name / folder_name(job.subject.name)

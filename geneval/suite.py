@@ -10,10 +10,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from itertools import product
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     ConfigDict,
     Field,
@@ -47,6 +49,27 @@ _PATHS = (
 _Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")]
 _Key = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_-]*$")]
 _Count = Annotated[int, Field(ge=1)]
+_ALARMS = re.compile(r"([1-9]\d*) per ([1-9]\d*) runs?")
+
+
+def _day(text: str) -> str:
+    if not re.fullmatch(r"\d{4}-\d\d-\d\d", text):
+        raise ValueError("write a day such as 2026-12-31")
+    date.fromisoformat(text)
+    return text
+
+
+def _alarms(text: str) -> str:
+    found = _ALARMS.fullmatch(text)
+    if found is None or 2 * int(found[1]) > int(found[2]):
+        raise ValueError("write N per M runs, such as 1 per 365 runs, at most 1 per 2")
+    return text
+
+
+def _told(text: str) -> str:
+    if not text.strip():
+        raise ValueError("say why")
+    return text
 
 
 def _columns(given: Any) -> Any:
@@ -202,6 +225,14 @@ class PerturbSpec(_Strict):
         return found
 
 
+class WaiverSpec(_Strict):
+    """A gate, written as among the suite's gates, that may fail until a day has passed, and why."""
+
+    gate: str | dict[str, Any]
+    reason: Annotated[str, AfterValidator(_told)]
+    until: Annotated[str, AfterValidator(_day)]
+
+
 class ReportSpec(_Strict):
     """What a report may show."""
 
@@ -212,6 +243,7 @@ class Suite(_Strict):
     """A complete suite. `gates` are kept as written; `geneval.gate` reads them.
 
     Every metric is also given by each column in `groups`, under the key `KEY_by_COLUMN`.
+    `false_alarms` bounds how often gates against a baseline may fail a model that breaks none.
     """
 
     version: Annotated[int, Field(ge=1, le=1)] = 1
@@ -236,6 +268,8 @@ class Suite(_Strict):
     perturb: list[PerturbSpec] | None = None
     baselines: dict[str, str] = {}
     gates: list[str | dict[str, Any]] = []
+    false_alarms: Annotated[str, AfterValidator(_alarms)] | None = None
+    waivers: list[WaiverSpec] = []
     report: ReportSpec = ReportSpec()
     _where: dict[str, str] = PrivateAttr(default_factory=dict)
 
@@ -255,6 +289,12 @@ class Suite(_Strict):
     def settings(self) -> list[Setting]:
         """How the samples are perturbed."""
         return [setting for one in self.perturb or () for setting in one.settings]
+
+    @property
+    def alpha(self) -> float | None:
+        """The share of runs that `false_alarms` allows, or None where nothing is said."""
+        found = _ALARMS.fullmatch(self.false_alarms or "")
+        return int(found[1]) / int(found[2]) if found else None
 
     @property
     def digest(self) -> Digest:
@@ -290,6 +330,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
     "train": SamplesSpec,
     "generate": GenerateSpec,
     "report": ReportSpec,
+    "waivers": WaiverSpec,
     "scores": ScoreSpec,
     "perturb": PerturbSpec,
 }
@@ -472,7 +513,8 @@ def _sentence(error: Any, place: Place) -> str:
     if error["type"] == "string_pattern_mismatch":
         return f"{dotted} = {given!r}: write letters, digits, _ or - (and . in a suite's name)"
     hint = "; a number is written 0.001, not 1e-3" if _looks_numeric(given) else ""
-    reason = error["msg"][0].lower() + error["msg"][1:]
+    told = error["msg"].removeprefix("Value error, ")
+    reason = told[0].lower() + told[1:]
     return f"{dotted} = {given!r}: {reason}{hint}"
 
 

@@ -18,6 +18,7 @@ from geneval.samples.sampleset import WRITTEN
 from geneval.strict_yaml import Marks, Place, load, loads
 
 AD_HOC = "ad-hoc"
+_APPENDED = ("gates", "waivers")  # lists to which a suite that extends another adds
 
 
 def shipped_suites() -> dict[str, Path]:
@@ -77,8 +78,9 @@ def _read(path: Path) -> tuple[dict[str, Any], Marks]:
         raise UsageError(f"{path} is no suite: it must be a mapping with `metrics:`")
     if "version" not in content:
         raise UsageError(f"{path}: `version: 1` is missing")
-    if not isinstance(content.get("gates", []), list):
-        raise UsageError(f"{marks['gates',]}: gates = {content['gates']!r}: gates is a list")
+    for name in _APPENDED:
+        if not isinstance(content.get(name, []), list):
+            raise UsageError(f"{marks[name,]}: {name} = {content[name]!r}: {name} is a list")
     content["metrics"] = _by_key(content.get("metrics", []), marks, str(path))
     if "baseline" in content:
         if "baselines" in content:
@@ -168,8 +170,8 @@ def extended(
 def _laid_over(
     parent: dict[str, Any], parent_marks: Marks, content: dict[str, Any], marks: Marks
 ) -> tuple[dict[str, Any], Marks]:
-    """Mappings merge deeply, metrics by key, gates append."""
-    metrics, gates = dict(parent["metrics"]), parent.get("gates", [])
+    """Mappings merge deeply, metrics by key, gates and waivers append."""
+    metrics = dict(parent["metrics"])
     for key, entry in content["metrics"].items():
         if entry is None and key not in metrics:
             gone_from = f"{marks.get(('metrics', key), '')}: nothing to remove"
@@ -180,17 +182,19 @@ def _laid_over(
             metrics[key] = _merged(metrics[key], entry)
         else:
             metrics[key] = entry
-    shifted = {
-        (("gates", int(str(p[1])) + len(gates), *p[2:]) if _is_gate(p) else p): at
-        for p, at in marks.items()
-    }
-    merged = _merged(parent, content)
-    merged |= {"metrics": metrics, "gates": [*gates, *content.get("gates", [])]}
-    return merged, {**parent_marks, **shifted}
+    merged = {**_merged(parent, content), "metrics": metrics}
+    for name in _APPENDED:
+        before = parent.get(name, [])
+        merged[name] = [*before, *content.get(name, [])]
+        marks = {_shifted(place, name, len(before)): at for place, at in marks.items()}
+    return merged, {**parent_marks, **marks}
 
 
-def _is_gate(place: Place) -> bool:
-    return len(place) > 1 and place[0] == "gates"
+def _shifted(place: Place, name: str, by: int) -> Place:
+    """A place in the list of that name once `by` items stand before it."""
+    if len(place) < 2 or place[0] != name:
+        return place
+    return (name, int(str(place[1])) + by, *place[2:])
 
 
 def _merged(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:

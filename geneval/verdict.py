@@ -12,12 +12,14 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
+from geneval.baseline import load_baseline
 from geneval.difference import Difference, better_by, difference
 from geneval.errors import ExitCode, UsageError
 from geneval.gate import ABSOLUTE, Gate, Kind
@@ -58,13 +60,18 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Judgement:
-    """All verdicts on one result; text and exit code are two views of it."""
+    """All verdicts on one result; text and exit code are two views of it.
+
+    `family` counts the claims against baselines that Holm's procedure guards; at most a share
+    `alpha` of runs fails by chance through any of them.
+    """
 
     result: str
     verdicts: tuple[Verdict, ...]
     failed_metrics: tuple[str, ...] = ()
     family: int = 0
     schema: int = SCHEMA
+    alpha: float | None = None
 
     @property
     def exit_code(self) -> ExitCode:
@@ -95,6 +102,16 @@ class Judgement:
             head += f"; failed without a gate: {', '.join(self.failed_metrics)}"
         return head
 
+    @property
+    def guarded(self) -> str:
+        """How many comparisons share which share of false alarms, or '' where there are none."""
+        if not self.family or self.alpha is None:
+            return ""
+        return (
+            f"{_plural(self.family, 'comparison')} with a baseline; chance alone fails any of them "
+            f"in at most {shown(100 * self.alpha)} % of runs (Holm)"
+        )
+
 
 _COUNTED = {
     Status.ERROR: "could not be judged",
@@ -110,27 +127,48 @@ def load_baselines(suite: Suite) -> dict[str, Result | str]:
     loaded: dict[str, Result | str] = {}
     for name, path in suite.baselines.items():
         try:
-            loaded[name] = Result.load(Path(path))
+            loaded[name] = load_baseline(Path(path))
         except UsageError as error:
-            loaded[name] = f"baseline {name}: {error}; keep a run's directory there"
+            loaded[name] = f"baseline {name}: {error}; {_how_to_make(Path(path))}"
     return loaded
 
 
+def _how_to_make(path: Path) -> str:
+    """The command that makes a baseline at a path, or what else may lie there."""
+    if path.suffix != ".json":
+        return "keep a run's directory there"
+    made = f'geneval baseline set RUN --name {path.stem} --dir {path.parent} --reason "…"'
+    return f"make one: {made}"
+
+
 def judge(
-    gates: Sequence[Gate], result: Result, baselines: Mapping[str, Result | str]
+    gates: Sequence[Gate],
+    result: Result,
+    baselines: Mapping[str, Result | str],
+    alpha: float | None = None,
+    today: date | None = None,
 ) -> Judgement:
-    """Judge all gates on a result at once."""
+    """Judge all gates on a result at once.
+
+    `alpha` is the share of runs that may fail by chance through any comparison with a baseline;
+    unless given each claim is made at its gate's own confidence, and the boldest bounds them all.
+    Waivers hold up to `today` (UTC).
+    """
+    today = today or datetime.now(UTC).date()
     claims = [_claim(gate, result, baselines) for gate in gates]
     compared = [claim for claim in claims if claim.p_worse is not None]
     adjusted = dict(zip(map(id, compared), holm([c.p_worse or 0.0 for c in compared]), strict=True))
-    verdicts = tuple(_settle(claim, adjusted.get(id(claim))) for claim in claims)
+    verdicts = tuple(
+        _waived(_settle(claim, adjusted.get(id(claim)), alpha), today) for claim in claims
+    )
+    bold = alpha or max((1 - claim.gate.confidence for claim in compared), default=None)
     gated = {gate.address.split(".")[0].split("[")[0] for gate in gates}
     failed = tuple(
         measured.key
         for measured in result.document.metrics
         if measured.status == "failed" and not measured.optional and measured.key not in gated
     )
-    return Judgement(result.document.digest, verdicts, failed, len(compared))
+    return Judgement(result.document.digest, verdicts, failed, len(compared), alpha=bold)
 
 
 def write_judgement(judgement: Judgement, directory: Path) -> None:
@@ -306,6 +344,7 @@ def _told(gate: Gate, number: float, base: Value, found: Difference, margin: flo
         bounds = f"[{shown(found.interval.low)}, {shown(found.interval.high)}]"
         interval = f" {bounds} at {found.interval.level:.0%}"
     how = " (paired)" if found.paired else " (unpaired)"
+    how = f" (unpaired: {found.unpaired})" if found.unpaired else how
     by = f" in {found.address}" if found.address != gate.address else ""
     reference = "no number" if base.number is None else shown(base.number)
     return (
@@ -315,11 +354,11 @@ def _told(gate: Gate, number: float, base: Value, found: Difference, margin: flo
     )
 
 
-def _settle(claim: _Claim, adjusted: float | None) -> Verdict:
+def _settle(claim: _Claim, adjusted: float | None, alpha: float | None) -> Verdict:
     """The verdict once Holm has adjusted the claims of violation."""
     gate, status, sentence = claim.gate, claim.status, claim.sentence
     if status is None:
-        violated = adjusted is not None and adjusted < 1 - gate.confidence
+        violated = adjusted is not None and adjusted < (alpha or 1 - gate.confidence)
         status = Status.FAIL if violated else Status.INCONCLUSIVE
         status = Status.PASS if claim.holds else status
         if status is Status.INCONCLUSIVE:
@@ -329,6 +368,19 @@ def _settle(claim: _Claim, adjusted: float | None) -> Verdict:
     if status is Status.FAIL and gate.level == "warn":
         status = Status.WARN
     return Verdict(gate, status, sentence, claim.number, claim.limit, claim.baseline)
+
+
+def _waived(verdict: Verdict, today: date) -> Verdict:
+    """The verdict under its gate's waiver, which excuses a failure and nothing else."""
+    waiver = verdict.gate.waiver
+    if waiver is None or verdict.status in (Status.ERROR, Status.INCONCLUSIVE):
+        return verdict
+    if today > waiver.until:
+        told, status = f"the waiver ended on {waiver.until} ({waiver.reason})", verdict.status
+    else:
+        told = f"waived until {waiver.until}: {waiver.reason}"
+        status = Status.WARN if verdict.status is Status.FAIL else verdict.status
+    return replace(verdict, status=status, sentence=f"{verdict.sentence}; {told}")
 
 
 def _plural(count: int, word: str) -> str:

@@ -45,6 +45,7 @@ class CellView:
     rank: str
     outcome: str
     difference: str
+    tier: str
     sort: float | None
 
     @property
@@ -209,6 +210,7 @@ def _cell(cell: Cell, address: str) -> CellView:
         if found.se is not None:
             told += ", paired" if found.paired else ", unpaired"
         told += "".join(f", {name} p = {p:.3g}" for name, p in found.tests.items())
+        told += f", effect {found.effect:+.2g} SD" if found.effect is not None else ""
     elif found is not None and found.problem:
         told = found.problem
     interval = cell.interval
@@ -219,8 +221,16 @@ def _cell(cell: Cell, address: str) -> CellView:
         rank="" if cell.rank is None else str(cell.rank),
         outcome=cell.outcome or "",
         difference=told,
+        tier=tier_of(cell),
         sort=cell.number,
     )
+
+
+def tier_of(cell: Cell) -> str:
+    """The tier of a difference, with the n that would decide what is not decided."""
+    if cell.tier is None:
+        return ""
+    return cell.tier + (f"; n = {cell.needed:,} would decide" if cell.needed else "")
 
 
 def _charts(row: Row, comparison: Comparison) -> tuple[str, ...]:

@@ -31,6 +31,8 @@ def render_run(view: RunView) -> str:
     if view.gates:
         rows = [(v.status.value, v.gate.text, v.sentence) for v in view.gates]
         lines += ["", *table(("Status", "Gate", "What was found"), rows)]
+    if view.guarded:
+        lines += ["", escape(view.guarded)]
     values = [
         (v.address, v.number, v.interval, v.problem or v.target, v.n, v.floor) for v in view.values
     ]

@@ -96,6 +96,7 @@ class RunView:
     worst: tuple[str, ...]
     requested_labels: bool
     gates: tuple[Verdict, ...]
+    guarded: str
     values: tuple[ValueView, ...]
     chapters: Mapping[str, tuple[MetricView, ...]]
     failed: tuple[MetricView, ...]
@@ -177,6 +178,7 @@ def run_view(directory: Path) -> RunView:
         worst=worst(judgement),
         requested_labels=document.subject.kind == "checkpoint",
         gates=judgement.verdicts,
+        guarded=judgement.guarded,
         values=tuple(view for metric in metrics for view in metric.values),
         chapters=chapters,
         failed=tuple(view for view in metrics if view.status != "ok"),

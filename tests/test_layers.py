@@ -56,12 +56,18 @@ LAYERS = [
     ["geneval.engine", "geneval.result"],
     ["geneval.suite_file", "geneval.suite", "geneval.plan", "geneval.suites"],
     [
+        "geneval.baseline",
         "geneval.difference",
         "geneval.flips",
         "geneval.compare",
+        "geneval.replicates",
+        "geneval.tiers",
         "geneval.preferences",
         "geneval.gate",
         "geneval.verdict",
+        "geneval.promote",
+        "geneval.rejudge",
+        "geneval.foresight",
     ],
     [
         "geneval.equip",

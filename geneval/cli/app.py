@@ -7,11 +7,14 @@ import sys
 import typer
 
 from geneval.cli import (
+    baseline,
     cite,
     compare,
     demo,
     doctor,
+    gate,
     import_,
+    judge,
     listing,
     perturb,
     preferences,
@@ -51,6 +54,7 @@ app.command("score")(score.command)
 app.command("compare")(compare.command)
 app.command("preferences")(preferences.command)
 app.command("perturb")(perturb.command)
+app.command("judge")(judge.command)
 app.command("report")(report.command)
 app.command("cite")(cite.command)
 app.command("list")(listing.command)
@@ -60,6 +64,8 @@ app.command("demo")(demo.command)
 app.command("verify")(verify.command)
 app.add_typer(reference.app, name="reference")
 app.add_typer(weights.app, name="weights")
+app.add_typer(baseline.app, name="baseline")
+app.add_typer(gate.app, name="gate")
 app.add_typer(import_.app, name="import")
 
 

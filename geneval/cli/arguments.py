@@ -20,3 +20,16 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text."
 Workers = Annotated[int, typer.Option(min=0, help="Processes for extraction; 0 is this one.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Hash the data again, trust no manifest.")]
 Cache = Annotated[Path | None, typer.Option(help="The ledger's folder.", envvar="GENEVAL_CACHE")]
+
+
+def named_paths(given: list[str], option: str) -> dict[str, str]:
+    """`NAME=PATH` of an option that may be repeated; raises `UsageError`."""
+    from geneval.errors import UsageError
+
+    found = {}
+    for one in given:
+        name, parted, path = one.partition("=")
+        if not (name and parted and path) or name in found:
+            raise UsageError(f"{option} {one}: write NAME=PATH, each name once")
+        found[name] = path
+    return found

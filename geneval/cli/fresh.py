@@ -23,13 +23,13 @@ def results(
     device: str,
 ) -> list[Result]:
     """The results at some paths; with a suite, those of samples written `NAME=PATH` or `PATH`."""
-    from geneval.result import Result
+    from geneval.baseline import load_baseline
 
     if suite is not None:
         return _evaluated(suite, overrides, _places(named), reference, out, device)
     if overrides or reference is not None:
         raise UsageError("--set, --field and --reference are for samples: give --suite")
-    return [Result.load(Path(path)) for path in named]
+    return [load_baseline(Path(path)) for path in named]
 
 
 def _evaluated(

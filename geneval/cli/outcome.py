@@ -48,6 +48,8 @@ def text(outcome: Outcome) -> str:
             f"  {status(word)}{pad}  {printable(rule)}",
             f"  {' ' * width}  {printable(sentence)}",
         ]
+    if judgement.guarded:
+        lines.append(f"  {judgement.guarded}")
     for measured in document.metrics:
         if measured.status != "ok":
             reason = printable(measured.reason)

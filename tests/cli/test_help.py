@@ -18,7 +18,7 @@ from geneval.cli import completion
 Command = Callable[..., CompletedProcess[str]]
 
 COMMANDS = (
-    *("run", "score", "compare", "perturb", "report"),
+    *("run", "score", "compare", "judge", "perturb", "report"),
     *("list", "show", "doctor", "demo", "verify"),
 )
 INSTALLED = Path(sys.executable).with_name("geneval")

@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from scipy.stats import t
 
-from geneval.compare import Comparison, Row, between_replicates, compare, from_json, to_json
+from geneval.compare import Comparison, Row, compare, from_json, to_json
 from geneval.difference import interval_of
 from geneval.errors import UsageError
+from geneval.replicates import between_replicates
 from geneval.result import Result
 from geneval.value import Value
 

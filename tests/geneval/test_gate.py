@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geneval.errors import UsageError
-from geneval.gate import Gate, read_gates
+from geneval.gate import Gate, Waiver, read_gates
 from geneval.suite import load_suite
 from geneval.value import AddressBook
 
@@ -258,7 +260,202 @@ def test_any_mapping_is_a_gate_or_refused(make_gates: MakeGates, raw: dict[str, 
     assert 0.5 < gate.confidence < 1
 
 
-# In a suite
+# In a suite: against baselines, waived, and with a budget of false alarms
+
+METRICS = """\
+version: 1
+metrics:
+  - fid
+  - precision_recall
+  - fid: {as: fd_dinov2}
+baselines: {anchor: a.json, last: b.json}
+"""
+
+
+def of_suite(write: Callable[..., Path], *lines: str) -> tuple[Gate, ...]:
+    """The gates of a suite with two baselines."""
+    return suite_gates(write(METRICS + "\n".join(lines) + "\n"))
+
+
+@pytest.mark.parametrize(
+    ("text", "address", "baseline", "margin", "relative"),
+    [
+        ("fid <= last + 2", "fid", "last", 2.0, False),
+        ("fid<=last + 2", "fid", "last", 2.0, False),
+        ("fid <= last +2", "fid", "last", 2.0, False),
+        ("  fid  <=  anchor  +  0.5  ", "fid", "anchor", 0.5, False),
+        ("fid <= last + 5%", "fid", "last", 0.05, True),
+        ("fid <= last", "fid", "last", 0.0, False),
+        ("fd_dinov2.debiased <= last + 1e-3", "fd_dinov2.debiased", "last", 0.001, False),
+        ("recall >= last - 0.05", RECALL, "last", 0.05, False),
+        ("recall[label=3] >= last - 5%", f"{RECALL}[label=3]", "last", 0.05, True),
+        ("recall >= baseline - 0.05", RECALL, "anchor", 0.05, False),  # the first one
+    ],
+)
+def test_short_form_against_a_baseline(
+    write: Callable[..., Path],
+    text: str,
+    address: str,
+    baseline: str,
+    margin: float,
+    relative: bool,
+) -> None:
+    """It is `no_worse_than` with that margin, judged on the interval as the long form is."""
+    (gate,) = of_suite(write, f"gates: ['{text}']")
+    number = f"{100 * margin:g}%" if relative else margin
+    name = address.replace("precision_recall.", "")
+    long = f"{{value: '{name}', no_worse_than: {baseline}, margin: {number}}}"
+    (same,) = of_suite(write, f"gates: [{long}]")
+    assert gate == Gate(
+        text,
+        address,
+        "no_worse_than",
+        baseline=baseline,
+        margin=pytest.approx(margin),
+        relative=relative,
+        judge="interval",
+    )
+    assert (same.address, same.kind, same.baseline) == (address, gate.kind, gate.baseline)
+    assert (same.margin, same.relative, same.judge) == (gate.margin, gate.relative, gate.judge)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("fid >= last - 2", "lower is better for fid: write fid <= last + MARGIN"),
+        ("fid <= last - 2", "lower is better for fid: write fid <= last + MARGIN"),
+        ("fid >= last", "lower is better for fid"),
+        ("fid < last", "better_than: last"),
+        ("recall <= last", "higher is better for precision_recall.recall"),
+        ("recall >= last + 0.1", "recall >= last - MARGIN"),
+        ("fid <= lasst + 2", "unknown baseline 'lasst'; did you mean 'last'"),
+        ("fid <= last + 2 percent", "write ADDRESS <= NUMBER"),
+        ("fid <= last + 2x", "could not convert"),
+        ("fid <= last + 2e999", "neither a number"),
+        ("fid <= last + x%", "write ADDRESS <= NUMBER"),
+        ("fid <= last + 2x%", "neither a number"),
+        ("fid <= last+2", "write ADDRESS <= NUMBER"),
+        ("last + 2 >= fid", "write ADDRESS <= NUMBER"),
+    ],
+)
+def test_margins_that_point_the_wrong_way(write: Callable[..., Path], text: str, told: str) -> None:
+    """A tolerance is for the worse side of the output's direction; anything else is refused."""
+    with pytest.raises(UsageError) as caught:
+        of_suite(write, f"gates: ['{text}']")
+    assert told in str(caught.value)
+
+
+def test_baseline_is_the_name_where_there_is_one(write: Callable[..., Path]) -> None:
+    """`baseline: PATH` is short for one of that name; without any the word is unknown."""
+    text = "version: 1\nmetrics: [fid]\nbaseline: a.json\ngates: [fid <= baseline]\n"
+    assert suite_gates(write(text))[0].baseline == "baseline"
+    with pytest.raises(UsageError, match="unknown baseline 'baseline'; known: none"):
+        suite_gates(write(text.replace("baseline: a.json\n", "")))
+
+
+@pytest.mark.parametrize("kind", ["no_worse_than", "better_than", "equivalent_to"])
+def test_several_baselines_are_a_gate_each(write: Callable[..., Path], kind: str) -> None:
+    """All must hold, so each stands for itself and is named in its own text."""
+    gates = of_suite(write, f"gates: [{{value: fid, {kind}: [anchor, last], margin: 5%}}]")
+    assert [gate.baseline for gate in gates] == ["anchor", "last"]
+    assert [gate.text for gate in gates] == [
+        f"value: fid, {kind}: {name}, margin: 5%" for name in ("anchor", "last")
+    ]
+    assert {(gate.kind, gate.margin, gate.relative) for gate in gates} == {(kind, 0.05, True)}
+
+
+def test_no_baselines_at_all_are_refused(write: Callable[..., Path]) -> None:
+    """A rule against an empty list would hold of anything."""
+    with pytest.raises(UsageError, match="no_worse_than"):
+        of_suite(write, "gates: [{value: fid, no_worse_than: []}]")
+
+
+WAIVERS = "waivers: [{gate: '%s', reason: data moved, until: 2026-12-31}]"
+
+
+@pytest.mark.parametrize(
+    ("gate", "waived"),
+    [("fid <= 12", [0]), ("12>=fid", [0]), ("fid <= last + 5%", [2]), ("fid <= anchor + 5%", [1])],
+)
+def test_a_waiver_belongs_to_the_gates_that_demand_the_same(
+    write: Callable[..., Path], gate: str, waived: list[int]
+) -> None:
+    """However the rule is written; of several baselines each can be waived by itself."""
+    gates = of_suite(
+        write,
+        "gates: [fid <= 12, {value: fid, no_worse_than: [anchor, last], margin: 5%}]",
+        WAIVERS % gate,
+    )
+    waiver = Waiver("data moved", date(2026, 12, 31))
+    assert [i for i, one in enumerate(gates) if one.waiver is not None] == waived
+    assert {one.waiver for one in gates} == {None, waiver}
+
+
+def test_a_waiver_of_the_long_form_waives_every_baseline(write: Callable[..., Path]) -> None:
+    """A waiver may be written as the gate is."""
+    gate = "{value: fid, no_worse_than: [anchor, last]}"
+    waiver = f"{{gate: {gate}, reason: x, until: 2026-01-01}}"
+    gates = of_suite(write, f"gates: [{gate}]", f"waivers: [{waiver}]")
+    assert all(one.waiver is not None for one in gates)
+
+
+@pytest.mark.parametrize(
+    ("waiver", "told"),
+    [
+        ("{gate: fid <= 13, reason: x, until: 2026-12-31}", "no such gate to waive; it has fid"),
+        ("{gate: fidd <= 12, reason: x, until: 2026-12-31}", "unknown address 'fidd'"),
+        ("{gate: fid <= 12, until: 2026-12-31}", "reason"),
+        ("{gate: fid <= 12, reason: '  ', until: 2026-12-31}", "say why"),
+        ("{gate: fid <= 12, reason: x}", "until"),
+        ("{gate: fid <= 12, reason: x, until: soon}", "write a day such as 2026-12-31"),
+        ("{gate: fid <= 12, reason: x, until: 2026-13-31}", "month must be in 1..12"),
+        ("{gate: fid <= 12, reason: x, until: 20261231}", "until"),
+        ("{gate: fid <= 12, reason: x, until: 2026-12-31, by: me}", "unknown key 'by'"),
+    ],
+)
+def test_waivers_that_are_refused(write: Callable[..., Path], waiver: str, told: str) -> None:
+    """A waiver of no gate, without a reason or without an end is an error with its line."""
+    with pytest.raises(UsageError) as caught:
+        of_suite(write, "gates: [fid <= 12]", f"waivers:\n  - {waiver}")
+    assert re.search(r"suite\.yaml:\d+: ", str(caught.value))
+    assert told in str(caught.value)
+
+
+def test_a_gate_is_waived_once(write: Callable[..., Path]) -> None:
+    """Two waivers of one gate would leave open which day holds."""
+    waiver = "{gate: fid <= 12, reason: x, until: 2026-12-31}"
+    with pytest.raises(UsageError, match="no such gate to waive; it has none"):
+        of_suite(write, "gates: [fid <= 12]", f"waivers: [{waiver}, {waiver}]")
+
+
+def test_waivers_and_gates_append_to_what_is_extended(write: Callable[..., Path]) -> None:
+    """A suite that extends another keeps its gates and waivers, and names its own lines."""
+    write(METRICS + "gates: [fid <= 12]\n" + WAIVERS % "fid <= 12" + "\n", "base.yaml")
+    child = "version: 1\nextends: base.yaml\ngates: [recall >= 0.4]\nwaivers:\n"
+    own = "  - {gate: recall >= 0.4, reason: y, until: 2026-01-01}\n"
+    gates = suite_gates(write(child + own))
+    assert [gate.waiver.reason for gate in gates if gate.waiver] == ["data moved", "y"]
+    with pytest.raises(UsageError, match=r"suite\.yaml:5: waiver of recall >= 0\.5"):
+        suite_gates(write(child + own.replace("0.4", "0.5")))
+
+
+@pytest.mark.parametrize(
+    ("text", "alpha"),
+    [("1 per 365 runs", 1 / 365), ("5 per 100 runs", 0.05), ("1 per 2 runs", 0.5)],
+)
+def test_a_budget_of_false_alarms(write: Callable[..., Path], text: str, alpha: float) -> None:
+    """So many runs of so many may fail by chance."""
+    assert load_suite(str(write(f"{METRICS}false_alarms: {text}\n"))).alpha == alpha
+    assert load_suite(str(write(METRICS))).alpha is None
+
+
+@pytest.mark.parametrize(
+    "text", ["0.05", "1 in 365", "0 per 365 runs", "1 per 0 runs", "2 per 3 runs", "none", "1e-3"]
+)
+def test_budgets_that_are_refused(refused: Callable[..., str], text: str) -> None:
+    """What is no share of runs is refused with the form to write."""
+    told = refused(f"{METRICS}false_alarms: {text!r}\n")
+    assert "write N per M runs, such as 1 per 365 runs" in told
 
 
 def suite_gates(path: Path) -> tuple[Gate, ...]:

@@ -6,6 +6,8 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
+from datetime import date
 from pathlib import Path
 from statistics import NormalDist
 from typing import Any
@@ -16,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from geneval.errors import ExitCode, UsageError
-from geneval.gate import Gate
+from geneval.gate import Gate, Waiver
 from geneval.resample import quantile
 from geneval.result import Result, write_result
 from geneval.run import Outcome
@@ -497,6 +499,130 @@ def test_limits_are_no_part_of_the_family(
     assert judgement.family == 1
 
 
+# A budget of false alarms
+
+
+@pytest.mark.parametrize(
+    ("p_values", "alpha", "statuses"),
+    [
+        # Holm's adjusted p-values against 1/365 = 0.00274 instead of each gate's 0.05
+        ([0.04], 1 / 365, ["INCONCLUSIVE"]),
+        ([0.0027], 1 / 365, ["FAIL"]),
+        ([0.0028], 1 / 365, ["INCONCLUSIVE"]),
+        ([0.0013, 0.0026], 1 / 365, ["FAIL", "FAIL"]),
+        ([0.0014, 0.0026], 1 / 365, ["INCONCLUSIVE"] * 2),
+        ([0.08], 0.1, ["FAIL"]),
+    ],
+)
+def test_alpha_follows_from_the_budget(
+    make_value: MakeValue,
+    make_result: MakeResult,
+    make_gates: MakeGates,
+    p_values: list[float],
+    alpha: float,
+    statuses: list[str],
+) -> None:
+    """All comparisons of a run share it, and it says how many there are."""
+    worse = [-NormalDist().inv_cdf(p) for p in p_values]
+    result, last, rules = family(make_value, make_result, worse)
+    judgement = judge(make_gates(rules, result), result, {"last": last}, alpha)
+    assert [verdict.status for verdict in judgement.verdicts] == statuses
+    assert (judgement.alpha, judgement.family) == (alpha, len(p_values))
+    count = "1 comparison with" if len(p_values) == 1 else "2 comparisons with"
+    assert judgement.guarded.startswith(count)
+    assert f"in at most {100 * alpha:.4g} % of runs" in judgement.guarded
+
+
+def test_the_boldest_gate_bounds_the_family(
+    make_value: MakeValue, make_result: MakeResult, judged: Judged
+) -> None:
+    """Without a budget each claim is made at its gate's confidence; limits claim nothing."""
+    result, last, rules = family(make_value, make_result, [0.0, 0.0])
+    bold: Rule = {"value": "score1", "no_worse_than": "last", "confidence": 0.9}
+    judgement = judged(result, rules[0], bold, last=last)
+    assert judgement.alpha == pytest.approx(0.1)
+    limits = judged(result, "score0 <= 200", last=last)
+    assert (limits.family, limits.alpha, limits.guarded) == (0, None, "")
+
+
+# Waivers
+
+
+WAIVER = Waiver("data moved", date(2026, 12, 31))
+
+
+@pytest.mark.parametrize(
+    ("rule", "today", "status", "code", "told"),
+    [
+        ("score >= 2", date(2026, 12, 31), "WARN", 0, "waived until 2026-12-31: data moved"),
+        ("score >= 2", date(2027, 1, 1), "FAIL", 1, "waiver ended on 2026-12-31 (data moved)"),
+        ("score >= 0", date(2026, 1, 1), "PASS", 0, "waived until 2026-12-31: data moved"),
+        ("extra >= 0", date(2026, 1, 1), "ERROR", 3, "no weights"),
+    ],
+)
+def test_a_waiver_excuses_a_failure_until_its_day(
+    make_value: MakeValue,
+    make_result: MakeResult,
+    make_gates: MakeGates,
+    rule: str,
+    today: date,
+    status: str,
+    code: int,
+    told: str,
+) -> None:
+    """A failure warns up to that day and fails after it; what cannot be judged is not excused."""
+    values = [make_value("score", 1.0), make_value("extra", problem="no weights")]
+    result = make_result(values, optional=["extra"])
+    gates = [replace(gate, waiver=WAIVER) for gate in make_gates([rule], result)]
+    judgement = judge(gates, result, {}, today=today)
+    assert (only(judgement).status, judgement.exit_code) == (status, code)
+    assert told in only(judgement).sentence
+
+
+def test_a_waiver_hides_no_inconclusive_comparison(
+    make_value: MakeValue, make_result: MakeResult, make_gates: MakeGates
+) -> None:
+    """Neither shown nor refuted is not a failure, and stays what could not be evaluated."""
+    result, last = pair(make_value, make_result, 0.0)
+    rule = {"value": "score", "no_worse_than": "last"}
+    gates = [replace(gate, waiver=WAIVER) for gate in make_gates([rule], result)]
+    judgement = judge(gates, result, {"last": last}, today=date(2026, 1, 1))
+    assert (only(judgement).status, judgement.exit_code) == (Status.INCONCLUSIVE, 3)
+
+
+def test_waivers_are_of_today(
+    make_value: MakeValue, make_result: MakeResult, make_gates: MakeGates
+) -> None:
+    """Unless told otherwise a waiver of the past is over and one of the far future holds."""
+    result = make_result([make_value("score", 1.0)])
+    (gate,) = make_gates(["score >= 2"], result)
+    for until, status in ((date(2020, 1, 1), "FAIL"), (date(9999, 1, 1), "WARN")):
+        waived = replace(gate, waiver=Waiver("why", until))
+        assert only(judge([waived], result, {})).status == status
+
+
+# Several baselines
+
+
+def test_every_baseline_must_hold(
+    make_value: MakeValue, make_result: MakeResult, judged: Judged
+) -> None:
+    """5 % a promotion passes against the last and fails against the anchor, which is named."""
+    result, last, anchor = (
+        make_result([make_value("score", n, se=0.01)], name)
+        for n, name in ((90.0, "new"), (94.0, "last"), (100.0, "anchor"))
+    )
+    rule = {"value": "score", "no_worse_than": ["anchor", "last"], "margin": "5%"}
+    judgement = judged(result, rule, baselines={"anchor": anchor, "last": last})
+    assert [verdict.status for verdict in judgement.verdicts] == ["FAIL", "PASS"]
+    assert [verdict.baseline for verdict in judgement.verdicts] == [100.0, 94.0]
+    assert "baseline anchor has 100" in judgement.verdicts[0].sentence
+    assert judgement.exit_code == 1
+    gone = judged(result, rule, baselines={"anchor": "no such file", "last": last})
+    assert [verdict.status for verdict in gone.verdicts] == ["ERROR", "PASS"]
+    assert gone.exit_code == 3
+
+
 # Fail closed
 
 
@@ -704,6 +830,80 @@ def test_every_gate_has_a_verdict(
     assert [v.status for v in judgement.verdicts] == [expected.get(r, "ERROR") for r in rules]
 
 
+@pytest.mark.parametrize("number", [math.nan, math.inf, -math.inf])
+@pytest.mark.parametrize("rule", ["score >= -1e9", "score <= 1e9", COMPARED])
+def test_a_number_that_is_none(
+    make_value: MakeValue, make_result: MakeResult, judged: Judged, number: float, rule: Rule
+) -> None:
+    """NaN and infinity cannot enter a value; where a defect brought one in, nothing is judged."""
+    value = make_value("score", 1.0)
+    with pytest.raises(ValueError, match="not finite"):
+        replace(value, number=number)
+    object.__setattr__(value, "number", number)
+    last = make_result([make_value("score", 1.0)], "last")
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        judged(make_result([value]), rule, last=last)
+
+
+@pytest.mark.parametrize("text", ["NaN", "Infinity", "-Infinity"])
+def test_a_result_file_with_a_number_that_is_none(
+    make_value: MakeValue, make_result: MakeResult, tmp_path: Path, text: str
+) -> None:
+    """A result.json in which somebody wrote NaN is refused, not read as a number that passes."""
+    write_result(make_result([make_value("score", 0.125)]).document, tmp_path)
+    path = tmp_path / "result.json"
+    path.write_text(path.read_text().replace("0.125", text))
+    with pytest.raises(UsageError, match="is not a result"):
+        Result.load(tmp_path)
+
+
+def test_no_gate_and_no_metric_is_not_success(make_result: MakeResult, judged: Judged) -> None:
+    """A suite all of whose metrics crashed ends with 3 even when nobody gates them."""
+    crashed = judged(make_result([], failed={"score": "broken", "other": "broken"}))
+    assert (crashed.exit_code, crashed.failed_metrics) == (3, ("score", "other"))
+
+
+@QUICK
+@given(
+    st.sampled_from([None, "problem", "partial", "signature", "small", "absent"]),
+    st.sampled_from(["score >= -1e9", "score <= 1e9", "compared", "relative"]),
+    st.sampled_from(["error", "fail", "warn", "pass"]),
+    st.booleans(),
+)
+def test_nothing_that_is_unfit_passes(
+    make_value: MakeValue,
+    make_result: MakeResult,
+    make_gates: MakeGates,
+    flaw: str | None,
+    rule: str,
+    on_inconclusive: str,
+    waived: bool,
+) -> None:
+    """Whatever the gate says of the unclear and whoever waives it: a flaw is an ERROR and a 3."""
+    value = make_value("score", problem="broken") if flaw == "problem" else make_value(se=0.1)
+    result = make_result(
+        [] if flaw == "absent" else [value],
+        failed={"score": "crashed"} if flaw == "absent" else None,
+        partial=5 if flaw == "partial" else None,
+    )
+    last = make_result([make_value(se=0.1, fields={"v": 2} if flaw == "signature" else None)])
+    compared = {"value": "score", "no_worse_than": "last", "on_inconclusive": on_inconclusive}
+    long: dict[str, Any] = {
+        "score >= -1e9": {"value": "score", "at_least": -1e9},
+        "score <= 1e9": {"value": "score", "at_most": 1e9},
+        "compared": {**compared, "margin": 100},
+        "relative": {**compared, "margin": "900%"},
+    }[rule]
+    least = {"min_n": 101} if flaw == "small" else {}
+    gates = make_gates([{**long, **least}], result)
+    if waived:
+        gates = tuple(replace(gate, waiver=Waiver("why", date(9999, 1, 1))) for gate in gates)
+    judgement = judge(gates, result, {"last": last})
+    harmless = flaw is None or (flaw == "signature" and "1e9" in rule)
+    assert (only(judgement).status is Status.PASS) is harmless
+    assert judgement.exit_code == (0 if harmless else 3)
+
+
 # Baselines on disk
 
 
@@ -736,6 +936,8 @@ def test_a_baseline_that_is_not_there(
     judgement = judged(make_result([make_value("score", 1.0)]), COMPARED, baselines=loaded)
     error(judgement, "baseline last: ")
     assert str(path) in only(judgement).sentence
+    how = f'make one: geneval baseline set RUN --name main --dir {tmp_path} --reason "…"'
+    assert only(judgement).sentence.endswith(how)
 
 
 # Exit code and sentence

@@ -109,7 +109,7 @@ class AdaptedCheckpoint:
         self.device = device
         self.repeats = repeats
         self.options = checked(f"adapter {adapter}", _adapter(adapter), options or {})
-        self.name = _name(path)
+        self.name = name_of(path)
         self.step = step_of(self.name)
         self.seed = _number("seed", self.name)
         own = {"options": self.options} if self.options else {}
@@ -418,8 +418,8 @@ def step_of(name: str) -> int | None:
     return _number(_STEP, name)
 
 
-def _name(path: Path) -> str:
-    """The file's name, or that of its folder where only that one tells step or seed."""
+def name_of(path: Path) -> str:
+    """A checkpoint's name: the file's, or its folder's where only that tells step or seed."""
     own = path.stem if path.is_file() else path.name
     folder = path.resolve().parent.name
     tells = f"{_STEP}|seed"

@@ -82,10 +82,10 @@ def read_gates(suite: Suite, book: AddressBook) -> tuple[Gate, ...]:
             gate = _short(raw) if isinstance(raw, str) else _long(raw)
             gate = replace(gate, address=book.resolve(gate.address))
         except (UsageError, LookupError, ValueError) as error:
-            raise UsageError(f"{where}gate {_quoted(raw)}: {error}") from None
+            raise UsageError(f"{where}gate {written(raw)}: {error}") from None
         if gate.baseline is not None and gate.baseline not in suite.baselines:
             known = unknown("baseline", gate.baseline, suite.baselines)
-            raise UsageError(f"{where}gate {_quoted(raw)}: {known}")
+            raise UsageError(f"{where}gate {written(raw)}: {known}")
         gates.append(gate)
     return tuple(gates)
 
@@ -139,7 +139,7 @@ def _long(raw: Mapping[str, Any]) -> Gate:
     if limit is not None and not math.isfinite(limit):
         raise UsageError(f"{kind} must be a finite number")
     return Gate(
-        text=_quoted(raw),
+        text=written(raw),
         address=long.value,
         kind=kind,
         limit=limit,
@@ -162,7 +162,8 @@ def _margin(given: float | str) -> tuple[float, bool]:
     return (number / 100 if relative else number), relative
 
 
-def _quoted(raw: str | Mapping[str, Any]) -> str:
+def written(raw: str | Mapping[str, Any]) -> str:
+    """A gate on one line, as its author wrote it."""
     if isinstance(raw, str):
         return raw
     return ", ".join(f"{key}: {value}" for key, value in raw.items())

@@ -31,6 +31,7 @@ LAYERS = [
         "geneval.frechet",
         "geneval.ledger",
         "geneval.machine",
+        "geneval.once",
         "geneval.options",
         "geneval.plugins",
         "geneval.source",
@@ -76,7 +77,7 @@ LAYERS = [
         "geneval.verify",
     ],
     ["geneval.examples"],
-    ["geneval.cli", "geneval.__main__"],
+    ["geneval.cli", "geneval.__main__", "geneval.pytest_plugin"],
 ]
 # The package's face: `geneval.__version__` may be read anywhere, `geneval.metrics` be listed.
 FACE = "geneval"

@@ -418,10 +418,10 @@ def pytest_assertrepr_compare(
     if not isinstance(value, Value) or isinstance(number, Value) or value.number is None:
         return None
     beside = float(number) if isinstance(number, int | float) else None
-    sides = [shown(value.number, beside), repr(number)]
+    sides = [f"{value.address}: {shown(value.number, beside)}", repr(number)]
     if value is right:
         sides.reverse()
-    return [f"{value.address}: {sides[0]} {op} {sides[1]}", *described(value)[1:]]
+    return [f" {op} ".join(sides), *described(value)[1:]]
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -438,7 +438,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     from geneval.cli.console import columns
 
     terminalreporter.section("geneval")
-    rows.sort(key=lambda row: row[1:3])  # what ran in parallel comes back in any order
+    rows.sort(key=lambda row: row[1:4])  # what ran in parallel comes back in any order
     for line in columns([("status", "suite", "subject", "gate", "value", "interval", "n"), *rows]):
         terminalreporter.write_line(line)
 

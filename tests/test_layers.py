@@ -72,6 +72,7 @@ LAYERS = [
     [
         "geneval.evaluator",
         "geneval.doctor",
+        "geneval.first_suite",
         "geneval.cite",
         "geneval.published",
         "geneval.verify",

@@ -12,6 +12,7 @@ from geneval.cli import (
     demo,
     doctor,
     import_,
+    init,
     listing,
     preferences,
     reference,
@@ -45,6 +46,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
+app.command("init")(init.command)
 app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("compare")(compare.command)

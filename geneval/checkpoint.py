@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import entry_points
@@ -210,6 +211,18 @@ def _cost(seconds: float, n: int) -> dict[str, list[float]]:
         name: [float(cell)] * n
         for name, cell in zip(COST, (seconds, n, max(peak_memory().values())), strict=True)
     }
+
+
+class LiveCheckpoint(AdaptedCheckpoint):
+    """A model in memory, as it is now. What it makes is remembered for no other moment of it."""
+
+    def __init__(
+        self, generator: Generator, name: str, step: int | None, seed: int | None, repeats: int
+    ) -> None:
+        self.name, self.step, self.seed = name, step, seed
+        self.repeats = repeats
+        self.digest = digest({"live": uuid.uuid4().hex})
+        self._generator = generator
 
 
 class GeneratedSet:

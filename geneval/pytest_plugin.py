@@ -233,15 +233,19 @@ def subjects(config: pytest.Config, content: Mapping[str, Any]) -> list[Subject]
             label = name or _label(kind, path)
             found.append(Subject(label, {**common, kind: str(path)}, name))
     if not found:
-        path = _section(content, "samples").get("path")
-        checkpoint = _section(content, "generate").get("checkpoint")
-        kind, own = ("samples", path) if path else ("checkpoint", checkpoint)
-        label = _label(kind, Path(own)) if isinstance(own, str) else "samples"
-        found.append(Subject(label, common))
+        found.append(Subject(_own_label(content), common))
     labels = [subject.label for subject in found]
     if len(set(labels)) < len(labels):
         raise pytest.UsageError(f"{', '.join(labels)}: a name is given twice; write NAME=PATH")
     return found
+
+
+def _own_label(content: Mapping[str, Any]) -> str:
+    """The name of what a suite itself says is to be evaluated."""
+    samples = _section(content, "samples").get("path")
+    checkpoint = _section(content, "generate").get("checkpoint")
+    kind, own = ("samples", samples) if samples else ("checkpoint", checkpoint)
+    return _label(kind, Path(own)) if isinstance(own, str) else "samples"
 
 
 def _section(content: Mapping[str, Any], name: str) -> Mapping[str, Any]:
@@ -384,10 +388,12 @@ def geneval_run(pytestconfig: pytest.Config) -> Callable[..., Result]:
         result = evaluate(suite, **{**defaults, **given})
         item = pytestconfig.stash[_CURRENT]
         head = f"{result.document.suite.name}::{result.name}"
-        for value in result.values() if item else ():
-            plain = _plain(value)
-            told = plain.get("value", plain.get("problem", ""))
-            item.user_properties.append((f"{PROPERTY}value[{head}::{value.address}]", told))
+        told = [_plain(value) for value in result.values()]
+        if item is not None:
+            item.user_properties += [
+                (f"{PROPERTY}value[{head}::{one['address']}]", one.get("value", one.get("problem")))
+                for one in told
+            ]
         return result
 
     return run

@@ -26,7 +26,7 @@ _ESCAPED = {"%": "%25", "\r": "%0D", "\n": "%0A"}
 _IN_PROPERTY = {**_ESCAPED, ":": "%3A", ",": "%2C"}
 
 
-def annotations(runs: Iterable[tuple[Document, Judgement]]) -> list[str]:
+def workflow_commands(runs: Iterable[tuple[Document, Judgement]]) -> list[str]:
     """At most ten workflow commands: what could not be judged, what failed, what is warned of."""
     told: list[tuple[Status, str, str]] = []
     for document, judgement in runs:

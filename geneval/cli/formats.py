@@ -45,7 +45,9 @@ def _tell_github(outcomes: Sequence[Outcome], form: Form) -> None:
     from geneval.reports import github
 
     if form is Form.GITHUB or os.environ.get("GITHUB_ACTIONS") == "true":
-        for line in github.annotations((one.result.document, one.judgement) for one in outcomes):
+        for line in github.workflow_commands(
+            (one.result.document, one.judgement) for one in outcomes
+        ):
             print(line, file=sys.stderr, flush=True)
     summary = os.environ.get("GITHUB_STEP_SUMMARY")
     if summary:

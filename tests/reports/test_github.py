@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from geneval.gate import Gate
-from geneval.reports.github import MOST, SUMMARY_BYTES, annotations, append_summary
+from geneval.reports.github import MOST, SUMMARY_BYTES, append_summary, workflow_commands
 from geneval.result import Document, Result
 from geneval.verdict import Judgement, Status, Verdict
 
@@ -28,7 +28,7 @@ def judged(*statuses: Status, text: str = "fid <= 1", sentence: str = "fid is 3"
 def test_each_verdict_but_a_pass_is_annotated_the_worst_first(document: Document) -> None:
     """Errors before failures before warnings; a metric that failed without a gate is an error."""
     judgement = judged(Status.WARN, Status.PASS, Status.FAIL, Status.INCONCLUSIVE, Status.ERROR)
-    found = annotations([(document, dataclasses.replace(judgement, failed_metrics=("fid",)))])
+    found = workflow_commands([(document, dataclasses.replace(judgement, failed_metrics=("fid",)))])
     title = "title=digits%2C collapsed%3A fid"
     assert found == [
         f"::error {title} <= 1::fid is 3",
@@ -37,14 +37,14 @@ def test_each_verdict_but_a_pass_is_annotated_the_worst_first(document: Document
         f"::error {title} <= 1::fid is 3",
         f"::warning {title} <= 1::fid is 3",
     ]
-    assert annotations([(document, judged(Status.PASS))]) == []
+    assert workflow_commands([(document, judged(Status.PASS))]) == []
 
 
 @pytest.mark.parametrize(("n", "shown"), [(9, 9), (10, 10), (11, 10), (300, 10)])
 def test_at_most_ten_are_shown(document: Document, n: int, shown: int) -> None:
     """Over all runs together; the tenth of more counts those left out."""
     runs = [(document, judged(Status.FAIL)) for _ in range(n)]
-    found = annotations(runs)
+    found = workflow_commands(runs)
     assert len(found) == shown <= MOST
     assert ("more verdicts" in found[-1]) == (n > MOST)
     if n > MOST:
@@ -61,7 +61,7 @@ def test_no_name_or_sentence_forges_a_command(document: Document, payload: str) 
         document, subject=dataclasses.replace(document.subject, name=payload)
     )
     judgement = judged(Status.FAIL, text=payload, sentence=payload)
-    (line,) = annotations([(named, judgement)])
+    (line,) = workflow_commands([(named, judgement)])
     assert "\n" not in line
     assert "\r" not in line
     head, _, message = line.removeprefix("::").partition("::")

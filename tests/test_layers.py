@@ -73,6 +73,7 @@ LAYERS = [
         "geneval.evaluator",
         "geneval.doctor",
         "geneval.first_suite",
+        "geneval.hub",
         "geneval.cite",
         "geneval.published",
         "geneval.verify",

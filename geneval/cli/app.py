@@ -11,6 +11,7 @@ from geneval.cli import (
     compare,
     demo,
     doctor,
+    export,
     import_,
     init,
     listing,
@@ -52,6 +53,7 @@ app.command("score")(score.command)
 app.command("compare")(compare.command)
 app.command("preferences")(preferences.command)
 app.command("report")(report.command)
+app.command("export")(export.command)
 app.command("cite")(cite.command)
 app.command("list")(listing.command)
 app.command("show")(show.command)

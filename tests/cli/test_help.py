@@ -17,7 +17,19 @@ from geneval.cli import completion
 
 Command = Callable[..., CompletedProcess[str]]
 
-COMMANDS = ("init", "run", "score", "compare", "report", "list", "show", "doctor", "demo", "verify")
+COMMANDS = (
+    "init",
+    "run",
+    "score",
+    "compare",
+    "export",
+    "report",
+    "list",
+    "show",
+    "doctor",
+    "demo",
+    "verify",
+)
 INSTALLED = Path(sys.executable).with_name("geneval")
 START_LIMIT = 0.5  # seconds; DESIGN.md, "Speed": `geneval --help` answers within half a second
 

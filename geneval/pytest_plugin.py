@@ -14,11 +14,8 @@ Nothing heavy is imported before a suite is evaluated.
 
 from __future__ import annotations
 
-import hashlib
-import json
 import shutil
 import tempfile
-import traceback
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -31,11 +28,10 @@ from geneval.errors import GenevalError, UsageError
 
 if TYPE_CHECKING:
     from geneval.result import Result
-    from geneval.value import Value
-    from geneval.verdict import Judgement, Verdict
+    from geneval.shared_run import Evaluated
+    from geneval.verdict import Verdict
 
 SUFFIX = ".suite.yaml"
-REPORT = "report.html"
 METRICS = "metrics"  # name of the test of what no gate looks at
 PROPERTY = "geneval_"  # prefix of what tests leave in `user_properties`
 _SHARED = "geneval_shared"  # of what pytest-xdist tells its workers
@@ -55,15 +51,6 @@ class Subject:
     label: str
     given: Mapping[str, str]
     name: str | None = None
-
-
-@dataclass(frozen=True)
-class Evaluated:
-    """The result of a subject and its judgement, or the problem that left it without."""
-
-    result: Result | None = None
-    judgement: Judgement | None = None
-    problem: str = ""
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -151,19 +138,20 @@ class SubjectNode(pytest.Collector):
 
     def evaluated(self) -> Evaluated:
         """The evaluation that all gates of this node share, in whichever process they run."""
+        from geneval.shared_run import Asked, shared
+
         config = self.config
-        asked = {
-            "suite": str(self.path),
-            "overrides": config.getoption("geneval_set"),
-            "given": dict(self.subject.given),
-            "name": self.subject.name,
-            "out": _place(config, "out"),
-        }
-        key = hashlib.sha256(json.dumps(asked, sort_keys=True).encode()).hexdigest()
+        asked = Asked(
+            suite=str(self.path),
+            overrides=tuple(config.getoption("geneval_set")),
+            given=self.subject.given,
+            name=self.subject.name,
+            out=_place(config, "out"),
+        )
         known = config.stash[_KNOWN]
-        if key not in known:
-            known[key] = _shared(config.stash[_FOLDER], key, asked)
-        return known[key]
+        if asked.key not in known:
+            known[asked.key] = shared(config.stash[_FOLDER], asked)
+        return known[asked.key]
 
 
 class GateItem(pytest.Item):
@@ -176,6 +164,8 @@ class GateItem(pytest.Item):
 
     def setup(self) -> None:
         """Evaluate; whatever could not be judged ends here, which pytest counts as an error."""
+        from geneval.shared_run import explained, failed_metrics, plain
+
         node = self.parent
         assert isinstance(node, SubjectNode)
         said = {"suite": node.suite, "subject": node.name, "gate": self.name}
@@ -184,15 +174,15 @@ class GateItem(pytest.Item):
             self._leave({**said, "status": "ERROR"})
             pytest.fail(found.problem, pytrace=False)
         if self.place is None:
-            failed = _failed_metrics(found.result, found.judgement)
+            failed = failed_metrics(found.result, found.judgement)
             self._leave({**said, "status": "ERROR" if failed else "PASS"})
             if failed:
                 pytest.fail(failed, pytrace=False)
             return
         verdict = found.judgement.verdicts[self.place]
         value = found.result.by_address.get(verdict.gate.address)
-        self._leave({**said, "status": verdict.status.value, **_plain(value)})
-        self._settle(verdict, _explained(verdict, value, found.result))
+        self._leave({**said, "status": verdict.status.value, **plain(value)})
+        self._settle(verdict, explained(verdict, value, found.result))
 
     def _settle(self, verdict: Verdict, told: str) -> None:
         if verdict.status.value in ("ERROR", "INCONCLUSIVE"):
@@ -279,94 +269,6 @@ def _place(config: pytest.Config, option: str) -> str | None:
     return str(config.invocation_params.dir / given) if given else None
 
 
-def _shared(folder: Path, key: str, asked: Mapping[str, Any]) -> Evaluated:
-    """An evaluation that this process makes, or another one of the session."""
-    from geneval.once import once
-    from geneval.result import Result
-    from geneval.verdict import load_judgement
-
-    found = json.loads(once(folder, key, lambda: json.dumps(_evaluate(folder, asked)).encode()))
-    if "problem" in found:
-        return Evaluated(problem=found["problem"])
-    directory = Path(found["directory"])
-    return Evaluated(Result.load(directory), load_judgement(directory))
-
-
-def _evaluate(folder: Path, asked: Mapping[str, Any]) -> dict[str, str]:
-    """Run a suite; gives the run directory, or the problem. The reports are made if it is kept."""
-    from geneval.checkpoint import step_of
-    from geneval.evaluator import open_job
-    from geneval.ledger import Ledger, default_root
-    from geneval.reports.write import RUN_WRITERS
-    from geneval.result import Subject as Evaluable
-    from geneval.run import execute, resolve_device
-    from geneval.suite import load_suite
-
-    name, out = asked["name"], asked["out"]
-    named = Evaluable(name, "samples", step=step_of(name)) if name else None
-    try:
-        job = open_job(
-            load_suite(asked["suite"], asked["overrides"]),
-            Ledger(default_root()),
-            **asked["given"],
-            device=resolve_device("auto"),
-            subject=named,
-            origin={"command": "pytest"},
-        )
-        outcome = execute(job, Path(out or folder / "runs"), RUN_WRITERS if out else ())
-    except GenevalError as error:
-        return {"problem": str(error)}
-    except Exception as error:
-        told = f"unexpected {type(error).__name__}: {error}"
-        return {"problem": f"{told}\n{traceback.format_exc()}"}
-    return {"directory": str(outcome.directory)}
-
-
-def _failed_metrics(result: Result, judgement: Judgement) -> str:
-    """The sentences on metrics that failed without a gate, or ''."""
-    reasons = {measured.key: measured.reason for measured in result.document.metrics}
-    return "\n".join(f"{key} failed: {reasons[key]}" for key in judgement.failed_metrics)
-
-
-def _explained(verdict: Verdict, value: Value | None, result: Result) -> str:
-    """The verdict's sentence with what the number is and what its reader must know."""
-    lines = [f"{verdict.status.value}: {verdict.sentence}"]
-    lines += [] if value is None else described(value)
-    lines += [f"caution: {told}" for told in result.document.cautions]
-    report = result.directory / REPORT if result.directory else None
-    return "\n".join([*lines, *([f"report: {report}"] if report and report.is_file() else [])])
-
-
-def described(value: Value) -> list[str]:
-    """Value, interval, n and signature, a line each."""
-    from geneval.value import TARGETS, shown
-
-    number = f"no number: {value.problem}" if value.number is None else shown(value.number)
-    lines = [f"{value.address}: {number} {value.spec.unit}".rstrip()]
-    if value.interval:
-        low, high = shown(value.interval.low), shown(value.interval.high)
-        about = f"{value.interval.level:.0%}, {TARGETS[value.interval.target]}"
-        lines.append(f"interval: [{low}, {high}] ({about}; {value.interval.method})")
-    elif value.no_interval:
-        lines.append(f"interval: none, {value.no_interval}")
-    counts = (f"{role} {'?' if n is None else n}" for role, n in value.n.items())
-    return [*lines, f"n: {', '.join(counts)}", f"signature: {value.signature.line()}"]
-
-
-def _plain(value: Value | None) -> dict[str, str | float | int]:
-    """A value as builtins: what else would end a session of pytest-xdist."""
-    if value is None:
-        return {}
-    facts: dict[str, str | float | int] = {"address": value.address}
-    facts |= {"problem": str(value.problem)} if value.number is None else {}
-    facts |= {} if value.number is None else {"value": float(value.number)}
-    if value.interval:
-        facts |= {"low": float(value.interval.low), "high": float(value.interval.high)}
-    counted = next((n for n in value.n.values() if n is not None), None)
-    facts |= {} if counted is None else {"n": int(counted)}
-    return {**facts, "signature": value.signature.line()}
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Note which test is running, for what its fixtures evaluate."""
@@ -383,12 +285,13 @@ def geneval_run(pytestconfig: pytest.Config) -> Callable[..., Result]:
 
     def run(suite: Any, **given: Any) -> Result:
         from geneval.evaluator import evaluate
+        from geneval.shared_run import plain
 
         defaults = {name: _place(pytestconfig, name) for name in ("reference", "out")}
         result = evaluate(suite, **{**defaults, **given})
         item = pytestconfig.stash[_CURRENT]
         head = f"{result.document.suite.name}::{result.name}"
-        told = [_plain(value) for value in result.values()]
+        told = [plain(value) for value in result.values()]
         if item is not None:
             item.user_properties += [
                 (f"{PROPERTY}value[{head}::{one['address']}]", one.get("value", one.get("problem")))
@@ -418,6 +321,7 @@ def pytest_assertrepr_compare(
 
     if "geneval.value" not in modules:
         return None
+    from geneval.shared_run import described
     from geneval.value import Value, shown
 
     value, number = (left, right) if isinstance(left, Value) else (right, left)

@@ -74,6 +74,7 @@ LAYERS = [
         "geneval.doctor",
         "geneval.first_suite",
         "geneval.hub",
+        "geneval.shared_run",
         "geneval.cite",
         "geneval.published",
         "geneval.verify",

@@ -86,9 +86,9 @@ def test_what_is_no_number_is_refused(
 
 def test_a_partial_run_is_not_published(command: Command) -> None:
     """A run with --limit has no numbers to show."""
-    directory = geneval.evaluate(
-        "length", samples=["a", "b c", "d"], limit=2, name="mine", out=Path("runs")
-    ).directory
+    words = {"limit": 2, "name": "mine", "out": Path("runs")}
+    with pytest.warns(UserWarning, match="partial"):
+        directory = geneval.evaluate("length", samples=["a", "b c", "d"], **words).directory
     told = command("export", directory, "--dataset", "me/prompts")
     assert told.returncode == 2
     assert "partial" in told.stderr

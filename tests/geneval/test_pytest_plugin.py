@@ -7,15 +7,14 @@ import subprocess
 import sys
 import tomllib
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pyarrow.parquet  # noqa: F401  pytester forgets what a session imports, which this cannot bear
 import pytest
+from _pytest.pytester import SysModulesSnapshot
 
 import geneval
 import geneval.evaluator
-from geneval.metric import all_metrics
 from geneval.result import Result
 
 pytest_plugins = ["pytester"]
@@ -43,9 +42,10 @@ Session = Callable[..., pytest.RunResult]
 
 
 @pytest.fixture
-def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Session:
+def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Iterator[Session]:
     """pytest with this plugin and xdist alone, in a folder with a suite and two sets of texts."""
-    all_metrics()
+    # pytester drops what a session has imported, but some libraries cannot be imported twice
+    monkeypatch.setattr(SysModulesSnapshot, "restore", lambda self: None)
     monkeypatch.setenv("PYTEST_DISABLE_PLUGIN_AUTOLOAD", "1")
     monkeypatch.setenv("PYTHONPATH", str(ROOT), prepend=":")
     (pytester.path / "short.suite.yaml").write_text(SUITE)
@@ -59,7 +59,10 @@ def session(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Sessi
         words = ["-p", "geneval.pytest_plugin", "-p", "xdist", *given, *arguments]
         return pytester.runpytest_inprocess(*words)
 
-    return run
+    yield run
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", "")).startswith(str(pytester.path)):
+            del sys.modules[name]
 
 
 def names(xml: Path) -> dict[str, str]:
@@ -110,6 +113,15 @@ def test_the_summary_has_a_row_for_every_gate(session: Session) -> None:
         ["3", "[2.703,", "3.297]", "30"],
     ]
     assert "GateWarning" in told
+
+
+def test_collection_evaluates_nothing(session: Session, pytester: pytest.Pytester) -> None:
+    """Listing the gates reads the suite alone, also where its metrics and samples are unknown."""
+    suite = SUITE.replace("distinct_n", "unheard_of")
+    (pytester.path / "short.suite.yaml").write_text(suite)
+    told = session("--collect-only", "-q", given=["--geneval-samples", "gone.jsonl"])
+    assert told.ret == 0
+    assert told.outlines[: len(GATES)] == [f"short.suite.yaml::gone::{gate}" for gate in GATES]
 
 
 def test_selection_by_keyword_name_and_last_failed(
@@ -169,6 +181,7 @@ def test_what_cannot_be_evaluated_is_an_error_of_every_gate(
     """No gate passes, or vanishes, when nothing was evaluated; each says why."""
     told = session(given=given)
     outcomes = told.parseoutcomes()
+    assert told.ret == pytest.ExitCode.TESTS_FAILED
     assert set(outcomes) == {"errors"}
     assert outcomes["errors"] == (2 if "lenth" in " ".join(given) else len(GATES))
     assert said in told.stdout.str()

@@ -10,6 +10,7 @@ import traceback
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Any
 
 from geneval.checkpoint import step_of
 from geneval.errors import GenevalError
@@ -34,7 +35,7 @@ class Asked:
 
     suite: str
     overrides: tuple[str, ...]
-    given: Mapping[str, str]
+    given: Mapping[str, Any]
     name: str | None = None
     out: str | None = None
 

@@ -4,17 +4,20 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from subprocess import CompletedProcess
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
+import geneval
 from geneval.examples.digits.data import Split
 from geneval.suite import load_suite
 
@@ -199,3 +202,30 @@ def test_the_document_shows_what_is_written(command: Command, ci: str) -> None:
     place = ".github/workflows/geneval.yml" if ci == "github" else ".gitlab-ci.yml"
     page = (EXAMPLES.parent / "docs" / "ci.md").read_text(encoding="utf-8")
     assert f"```yaml\n{Path(place).read_text()}```\n" in page
+
+
+def test_the_examples_in_python_run(
+    digits: tuple[Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/ci.md: the loop logs the step's value, and the test's body is what a fixture gives."""
+    monkeypatch.chdir(tmp_path)
+    folders(digits, 40)
+    Path("out").rename("step-1000")
+    Path("out").mkdir()
+    Path("step-1000").rename("out/step-1000")
+    page = (EXAMPLES.parent / "docs" / "ci.md").read_text(encoding="utf-8")
+    in_test, loop = re.findall(r"```python\n(.*?)```", page, re.DOTALL)
+    heard: list[tuple[object, ...]] = []
+    few = loop.replace("overrides={", 'overrides={"metrics.kid.subset_size": 20, ')
+    exec(few, {"print": lambda *told: heard.append(told)})
+    assert [told[:2] for told in heard] == [(1000, "kid"), (1000, "kid.unbiased")]
+
+    def run(suite: str, **given: Any) -> geneval.Result:
+        given["overrides"] = {**given["overrides"], "metrics.kid.subset_size": 20}
+        return geneval.evaluate(suite, **given)
+
+    space: dict[str, Any] = {}
+    exec(in_test.replace("0.05", "9"), space)
+    swapped = {"samples": "data/", "reference": "out/"}  # KID is the same from either side
+    baseline = run("kid", **swapped, overrides={"extractor": "pixels"})
+    space["test_quality"](run, baseline)

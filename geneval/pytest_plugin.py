@@ -125,7 +125,8 @@ class SubjectNode(pytest.Collector):
         super().__init__(**more)
         self.subject = subject
         self.suite = str(content.get("name", ""))
-        self.gates = content.get("gates", [])
+        gates = content.get("gates")
+        self.gates = gates if isinstance(gates, list) else []  # the evaluation refuses the rest
 
     def collect(self) -> Iterator[GateItem]:
         """The gates in the suite's order, then what no gate looks at."""

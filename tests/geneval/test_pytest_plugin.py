@@ -173,6 +173,7 @@ def test_properties_are_plain(session: Session, pytester: pytest.Pytester) -> No
         (["--geneval-samples", "a.jsonl", "--geneval-set", "seed=x"], "seed = 'x'"),
         (["--geneval-samples", "a.jsonl", "--geneval-set", "gates=[lenth <= 1]"], "did you mean"),
         (["--geneval-samples", "a.jsonl", "--geneval-set", "metrics.length.oops=1"], "oops"),
+        (["--geneval-samples", "a.jsonl", "--geneval-set", "gates=5"], "gates = 5"),
     ],
 )
 def test_what_cannot_be_evaluated_is_an_error_of_every_gate(
@@ -183,7 +184,9 @@ def test_what_cannot_be_evaluated_is_an_error_of_every_gate(
     outcomes = told.parseoutcomes()
     assert told.ret == pytest.ExitCode.TESTS_FAILED
     assert set(outcomes) == {"errors"}
-    assert outcomes["errors"] == (2 if "lenth" in " ".join(given) else len(GATES))
+    assert outcomes["errors"] == {"gates=[lenth <= 1]": 2, "gates=5": 1}.get(
+        given[-1] if given else "", len(GATES)
+    )
     assert said in told.stdout.str()
 
 

@@ -1,7 +1,7 @@
 """geneval evaluates generative models: numbers with intervals, a verdict, and a report.
 
-`evaluate` is the way in, `Generator` what a checkpoint adapter returns, `Result` what comes out,
-`Role` what samples are to a run.
+`evaluate` is the way in, `Evaluator` the same in a training loop, `Generator` what a checkpoint
+adapter returns, `Result` what comes out, `Role` what samples are to a run.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from geneval.checkpoint import Generator as Generator
+    from geneval.evaluator import Evaluator as Evaluator
     from geneval.evaluator import evaluate as evaluate
     from geneval.result import Result as Result
     from geneval.value import Role as Role
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
+    "Evaluator": "geneval.evaluator",
     "Generator": "geneval.checkpoint",
     "Result": "geneval.result",
     "Role": "geneval.value",

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 import time
+import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -121,7 +122,7 @@ class AdaptedCheckpoint:
         self.device = device
         self.repeats = repeats
         self.options = checked(f"adapter {adapter}", _adapter(adapter), options or {})
-        self.name = _name(path)
+        self.name = name_of(path)
         self.step = step_of(self.name)
         self.seed = _number("seed", self.name)
         own = {"options": self.options} if self.options else {}
@@ -241,6 +242,18 @@ def _cost(seconds: float, n: int) -> dict[str, list[float]]:
         name: [float(cell)] * n
         for name, cell in zip(COST, (seconds, n, max(peak_memory().values())), strict=True)
     }
+
+
+class LiveCheckpoint(AdaptedCheckpoint):
+    """A model in memory, as it is now. What it makes is remembered for no other moment of it."""
+
+    def __init__(
+        self, generator: Generator, name: str, step: int | None, seed: int | None, repeats: int
+    ) -> None:
+        self.name, self.step, self.seed = name, step, seed
+        self.repeats = repeats
+        self.digest = digest({"live": uuid.uuid4().hex})
+        self._generator = generator
 
 
 class GeneratedSet:
@@ -449,8 +462,8 @@ def step_of(name: str) -> int | None:
     return _number(_STEP, name)
 
 
-def _name(path: Path) -> str:
-    """The file's name, or that of its folder where only that one tells step or seed."""
+def name_of(path: Path) -> str:
+    """A checkpoint's name: the file's, or its folder's where only that tells step or seed."""
     own = path.stem if path.is_file() else path.name
     folder = path.resolve().parent.name
     tells = f"{_STEP}|seed"

@@ -25,8 +25,14 @@ def require_used_weights(suite: Suite) -> None:
             raise UsageError(f"{suite.at('weights', name)}{unknown('extractor', name, used)}")
 
 
-def built(suite: Suite, device: str) -> tuple[dict[str, FeatureExtractor], dict[str, str]]:
-    """The extractors by key, and why those that only optional metrics use cannot be had."""
+def built(
+    suite: Suite, device: str, ready: Mapping[str, FeatureExtractor] | None = None
+) -> tuple[dict[str, FeatureExtractor], dict[str, str]]:
+    """The extractors by key, and why those that only optional metrics use cannot be had.
+
+    Those that are `ready`, from an earlier job of the same suite and device, are not built again.
+    """
+    there = ready or {}
     by_suite = suite.metrics if uses_own_extractor(suite) else []
     needed = {suite.extractor.key for e in by_suite if not (e.own_extractor or e.optional)}
     needed |= {e.own_extractor.key for e in suite.metrics if e.own_extractor and not e.optional}
@@ -34,7 +40,7 @@ def built(suite: Suite, device: str) -> tuple[dict[str, FeatureExtractor], dict[
     for key, choice in chosen_extractors(suite).items():
         optional = key not in needed and any(e.optional for e in suite.metrics)
         try:
-            found[key] = built_extractor(suite, choice, device)
+            found[key] = there.get(key) or built_extractor(suite, choice, device)
         except UsageError as error:
             if not optional:
                 raise

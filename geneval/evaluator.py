@@ -12,11 +12,14 @@ from geneval.checkpoint import (
     AdaptedCheckpoint,
     GeneratedSet,
     GeneratedTexts,
+    Generator,
+    LiveCheckpoint,
     load_checkpoint,
     step_of,
 )
 from geneval.engine.progress import Progress
 from geneval.errors import UsageError
+from geneval.extractors.extractor import FeatureExtractor
 from geneval.extractors.runtime import Running
 from geneval.extractors.weights import pull
 from geneval.ledger import Ledger, default_root
@@ -68,13 +71,8 @@ def evaluate(
     >>> result["fid"].n[geneval.Role.GENERATED]
     64
     """
-    if not isinstance(suite, Suite):
-        settings = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
-        suite = load_suite(str(suite), settings)
-    elif overrides:
-        raise UsageError("overrides are for suites given by name; change the Suite instead")
     job = open_job(
-        suite,
+        _suite(suite, overrides),
         Ledger(default_root()),
         samples=samples,
         checkpoint=checkpoint,
@@ -85,9 +83,95 @@ def evaluate(
         limit=limit,
         subject=_subject(samples, name, step, seed),
     )
+    return _executed(job, out, progress)
+
+
+class Evaluator:
+    """Evaluation in a training loop: `evaluator(model_or_samples, step=…)` gives a `Result`.
+
+    What does not change between two calls is kept: the suite, the extractors with their networks,
+    and the reference, which is read once. `reference`, `train`, `out`, `device` and `overrides` are
+    those of `evaluate`. `on_result(result, step)` hears of every result, to hand it on to a logger:
+
+    >>> def log(result, step):
+    ...     for value in result.values():
+    ...         print(step, value.address, value.number, value.problem)
+    """
+
+    def __init__(
+        self,
+        suite: str | Path | Suite,
+        *,
+        reference: Any = None,
+        train: Any = None,
+        adapter: str | None = None,
+        out: str | Path | None = None,
+        device: str = "auto",
+        overrides: Mapping[str, Any] | None = None,
+        on_result: Callable[[Result, int | None], Any] | None = None,
+    ) -> None:
+        self.suite = _suite(suite, overrides)
+        self.out = out
+        self.on_result = on_result
+        self._adapter = adapter
+        self._device = resolve_device(device)
+        self._reference, self._train = reference, train
+        self._ready: Mapping[str, FeatureExtractor] = {}
+
+    def __call__(
+        self,
+        subject: Any,
+        *,
+        step: int | None = None,
+        name: str | None = None,
+        seed: int | None = None,
+        progress: Progress | None = None,
+    ) -> Result:
+        """Evaluate a `Generator` as it is now, a checkpoint's path if there is an adapter, samples.
+
+        A generator is asked as the suite's `generate:` says; its name is `step-N` unless given.
+        """
+        given: dict[str, Any] = {"samples": subject}
+        if isinstance(subject, Generator):
+            called = name or ("model" if step is None else f"step-{step:06d}")
+            repeats = self.suite.generate.repeats
+            given = {"checkpoint": LiveCheckpoint(subject, called, step, seed, repeats)}
+        elif self._adapter is not None:
+            given = {"checkpoint": subject, "adapter": self._adapter}
+        job = open_job(
+            self.suite,
+            Ledger(default_root()),
+            **given,
+            reference=self._reference,
+            train=self._train,
+            device=self._device,
+            subject=_subject(subject, name, step, seed),
+            ready=self._ready,
+        )
+        self._ready = job.extractors
+        if self._reference is not None and Role.REFERENCE not in job.known:
+            self._reference = job.targets
+        result = _executed(job, self.out, progress)
+        if self.on_result is not None:
+            self.on_result(result, step if step is not None else result.document.subject.step)
+        return result
+
+
+def _suite(suite: str | Path | Suite, overrides: Mapping[str, Any] | None) -> Suite:
+    """The suite of a name, a path or itself."""
+    if not isinstance(suite, Suite):
+        settings = [f"{key}={json.dumps(value)}" for key, value in (overrides or {}).items()]
+        return load_suite(str(suite), settings)
+    if overrides:
+        raise UsageError("overrides are for suites given by name; change the Suite instead")
+    return suite
+
+
+def _executed(job: Job, out: str | Path | None, progress: Progress | None) -> Result:
+    """The result of a job; what its reader must know is warned of, unless a progress hears it."""
     result = execute(job, Path(out) if out else None, RUN_WRITERS, progress).result
     for caution in result.document.cautions if progress is None else ():
-        warnings.warn(caution, stacklevel=2)
+        warnings.warn(caution, stacklevel=3)
     return result
 
 
@@ -96,7 +180,7 @@ def open_job(
     ledger: Ledger,
     *,
     samples: Any = None,
-    checkpoint: str | Path | None = None,
+    checkpoint: str | Path | LiveCheckpoint | None = None,
     adapter: str | None = None,
     reference: Any = None,
     train: Any = None,
@@ -107,10 +191,12 @@ def open_job(
     allow_pt: bool = False,
     origin: Mapping[str, Any] | None = None,
     fetch: Callable[[str], Any] | None = pull,
+    ready: Mapping[str, FeatureExtractor] | None = None,
 ) -> Job:
     """Open everything a run needs; what is not given here is taken from the suite.
 
-    `subject` says whose samples these are, where their place does not; `fetch` brings weights.
+    `subject` says whose samples these are, where their place does not; `fetch` brings weights;
+    `ready` are extractors of an earlier job.
     """
     if checkpoint is None and samples is None:
         checkpoint = suite.generate.checkpoint
@@ -122,14 +208,15 @@ def open_job(
     sets: dict[Role, SampleSet] = {}
     known: dict[Role, KnownMoments] = {}
     if checkpoint is not None:
-        one = _checkpoint(suite, Path(checkpoint), adapter, device, allow_pt)
+        one = _checkpoint(suite, checkpoint, adapter, device, allow_pt)
         subject = Subject(one.name, "checkpoint", one.digest, one.step, one.seed)
         if suite.samples.kind == "texts":
             sets = _texts(suite, _prompts(suite), reference, train)
             sets[Role.GENERATED] = _to_write(suite, one, sets[Role.GENERATED])
         else:
             sets[Role.GENERATED] = _to_draw(suite, one)
-        origin = {**(origin or {}), "checkpoint": str(checkpoint)}
+        if not isinstance(checkpoint, LiveCheckpoint):
+            origin = {**(origin or {}), "checkpoint": str(checkpoint)}
     elif samples is not None:
         if suite.samples.kind == "texts":
             sets = _texts(suite, samples, reference, train)
@@ -153,6 +240,7 @@ def open_job(
         workers=workers,
         origin=origin,
         fetch=fetch,
+        ready=ready,
     )
 
 
@@ -258,9 +346,16 @@ def _called(path: str) -> str:
 
 
 def _checkpoint(
-    suite: Suite, path: Path, adapter: str | None, device: str, allow_pt: bool
+    suite: Suite,
+    given: str | Path | LiveCheckpoint,
+    adapter: str | None,
+    device: str,
+    allow_pt: bool,
 ) -> AdaptedCheckpoint:
-    """The checkpoint at a path behind its adapter."""
+    """The checkpoint at a path behind its adapter, or a live one as it is."""
+    if isinstance(given, LiveCheckpoint):
+        return given
+    path = Path(given)
     how = suite.generate
     adapter = adapter or how.adapter
     if adapter is None:

@@ -102,7 +102,7 @@ def read_gates(suite: Suite, book: AddressBook) -> tuple[Gate, ...]:
         if not waived <= {_rule(gate) for gate in gates if gate.waiver is None}:
             there = "; ".join(gate.text for gate in gates if gate.waiver is None)
             lacks = f"the suite has no such gate to waive; it has {there or 'none'}"
-            raise UsageError(f"{where}waiver of {_quoted(spec.gate)}: {lacks}")
+            raise UsageError(f"{where}waiver of {written(spec.gate)}: {lacks}")
         waiver = Waiver(spec.reason, date.fromisoformat(spec.until))
         gates = [replace(g, waiver=waiver) if _rule(g) in waived else g for g in gates]
     return tuple(gates)
@@ -128,7 +128,7 @@ def _read(
             for gate in found
         ]
     except (UsageError, LookupError, ValueError) as error:
-        raise UsageError(f"{where}gate {_quoted(raw)}: {error}") from None
+        raise UsageError(f"{where}gate {written(raw)}: {error}") from None
 
 
 def _baseline(name: str, suite: Suite) -> str:
@@ -226,7 +226,7 @@ def _long(raw: Mapping[str, Any]) -> list[Gate]:
     if limit is not None and not math.isfinite(limit):
         raise UsageError(f"{kind} must be a finite number")
     gate = Gate(
-        text=_quoted(raw),
+        text=written(raw),
         address=long.value,
         kind=kind,
         limit=limit,
@@ -242,7 +242,7 @@ def _long(raw: Mapping[str, Any]) -> list[Gate]:
         return [gate]
     named = getattr(long, kind)
     names = [named] if isinstance(named, str) else named
-    return [replace(gate, text=_quoted({**raw, kind: one}), baseline=one) for one in names]
+    return [replace(gate, text=written({**raw, kind: one}), baseline=one) for one in names]
 
 
 def read_margin(given: float | str) -> tuple[float, bool]:
@@ -254,7 +254,8 @@ def read_margin(given: float | str) -> tuple[float, bool]:
     return (number / 100 if relative else number), relative
 
 
-def _quoted(raw: str | Mapping[str, Any]) -> str:
+def written(raw: str | Mapping[str, Any]) -> str:
+    """A gate on one line, as its author wrote it."""
     if isinstance(raw, str):
         return raw
     return ", ".join(f"{key}: {value}" for key, value in raw.items())

@@ -111,18 +111,20 @@ def prepare(
     workers: int = 0,
     origin: Mapping[str, Any] | None = None,
     fetch: Callable[[str], Any] | None = pull,
+    ready: Mapping[str, FeatureExtractor] | None = None,
 ) -> Job:
     """Build extractors, plan, and read the gates; raises before any sample is read.
 
     A `subject` without a digest gets the fingerprint of its samples. `fetch` brings the weights of
-    an extractor that the plan wants and that are not there; without it they stay away.
+    an extractor that the plan wants and that are not there; without it they stay away. Extractors
+    that are `ready` from an earlier job are used again.
     """
     require_used_weights(suite)
     wanted, limited = _asked(suite), {}
     for role in (role for role in Role if role in sets):
         bounds = [n for n in (wanted[role], limit) if n is not None]
         limited[role] = Subset.lowest(sets[role], min(bounds)) if bounds else sets[role]
-    extractors, unbuilt = built(suite, device)
+    extractors, unbuilt = built(suite, device, ready)
     grouped = {column for entry in suite.metrics for column in entry.columns}
     known = known or {}
     check_form(suite, Role.REFERENCE in sets, known.get(Role.REFERENCE))

@@ -338,10 +338,7 @@ _SECTIONS: Mapping[str, type[BaseModel]] = {
 
 def load_suite(source: str, overrides: Sequence[str] = ()) -> Suite:
     """The suite of a path, a shipped name or metrics with commas, with `key=value` overrides."""
-    content, marks = suite_file.extended(*suite_file.find(source))
-    for setting in overrides:
-        suite_file.override(content, setting)
-    return _checked(content, marks)
+    return _checked(*suite_file.read(source, overrides))
 
 
 def overridden(document: Mapping[str, Any], overrides: Sequence[str]) -> Suite:

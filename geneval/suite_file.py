@@ -7,7 +7,7 @@ say where each place was written.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -31,6 +31,14 @@ def protocols() -> dict[str, Path]:
     """The shipped suites that fix a published protocol, by name."""
     folder = Path(str(files("geneval.suites"))) / "protocols"
     return {path.stem: path for path in sorted(folder.glob("*.yaml"))}
+
+
+def read(source: str, overrides: Sequence[str] = ()) -> tuple[dict[str, Any], Marks]:
+    """The whole content of a suite, extensions and overrides included, not yet checked."""
+    content, marks = extended(*find(source))
+    for setting in overrides:
+        override(content, setting)
+    return content, marks
 
 
 def find(source: str) -> tuple[dict[str, Any], Marks]:

@@ -13,12 +13,13 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from enum import StrEnum
-from typing import Any, Literal, get_args
+from numbers import Real
+from typing import Any, Literal, SupportsFloat, TypeGuard, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from geneval.errors import unknown
+from geneval.errors import GenevalError, unknown
 from geneval.signature import Digest, Scalar, Signature
 
 Ids = tuple[str, ...]
@@ -186,7 +187,11 @@ class Floor:
 
 @dataclass(frozen=True, kw_only=True)
 class Value(Measured):
-    """An estimate with everything needed to print, judge and compare it."""
+    """An estimate with everything needed to print, judge and compare it.
+
+    A value is compared with a number by its own, as in `result["fid"] <= 12`; a value with a
+    problem, and a number that is not finite, raise `GenevalError` rather than answer.
+    """
 
     address: str
     key: str
@@ -203,6 +208,46 @@ class Value(Measured):
         if not self.spec.compared_by:
             return self.address
         return address_of(self.key, self.metric, self.spec.compared_by, self.at)
+
+    def __float__(self) -> float:
+        if self.number is None:
+            raise GenevalError(f"{self.address} has no number: {self.problem}")
+        return self.number
+
+    def __lt__(self, other: object) -> bool:
+        return float(self) < _finite(self, other) if _is_number(other) else NotImplemented
+
+    def __le__(self, other: object) -> bool:
+        return float(self) <= _finite(self, other) if _is_number(other) else NotImplemented
+
+    def __gt__(self, other: object) -> bool:
+        return float(self) > _finite(self, other) if _is_number(other) else NotImplemented
+
+    def __ge__(self, other: object) -> bool:
+        return float(self) >= _finite(self, other) if _is_number(other) else NotImplemented
+
+    def __eq__(self, other: object) -> bool:
+        if _is_number(other):
+            return float(self) == _finite(self, other)
+        if not isinstance(other, Value):
+            return NotImplemented
+        return all(getattr(self, f.name) == getattr(other, f.name) for f in fields(self))
+
+    def __hash__(self) -> int:
+        return hash((self.address, self.number, self.inputs))
+
+
+def _is_number(given: object) -> TypeGuard[SupportsFloat]:
+    """Whether a value may be compared with it: a real number that is no truth value."""
+    return isinstance(given, Real) and not isinstance(given, bool)
+
+
+def _finite(value: Value, given: SupportsFloat) -> float:
+    """The number that a value is compared with."""
+    number = float(given)
+    if not math.isfinite(number):
+        raise GenevalError(f"{value.address} cannot be compared with {number}")
+    return number
 
 
 def measured_fields(measured: Measured) -> dict[str, Any]:

@@ -6,6 +6,7 @@ A gate that failed is a `failure`, one that could not be judged an `error`.
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
+from collections.abc import Iterable
 from pathlib import Path
 
 from geneval.ledger import atomic_write
@@ -23,6 +24,19 @@ def write_junit(directory: Path) -> None:
 
 def render(document: Document, judgement: Judgement) -> bytes:
     """The XML of one judgement."""
+    return render_all([(document, judgement)])
+
+
+def render_all(runs: Iterable[tuple[Document, Judgement]]) -> bytes:
+    """The XML of several judgements, a test suite each."""
+    root = ET.Element("testsuites")
+    root.extend(_suite(document, judgement) for document, judgement in runs)
+    ET.indent(root)
+    xml: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
+    return xml
+
+
+def _suite(document: Document, judgement: Judgement) -> ET.Element:
     name = f"{document.suite.name}.{document.subject.name}"
     cases = [_gate_case(verdict, name) for verdict in judgement.verdicts]
     for measured in document.metrics:
@@ -41,11 +55,7 @@ def render(document: Document, judgement: Judgement) -> bytes:
         timestamp=str(document.provenance.get("started", "")).removesuffix("Z"),
     )
     suite.extend(cases)
-    root = ET.Element("testsuites")
-    root.append(suite)
-    ET.indent(root)
-    xml: bytes = ET.tostring(root, encoding="utf-8", xml_declaration=True)
-    return xml
+    return suite
 
 
 def _gate_case(verdict: Verdict, name: str) -> ET.Element:

@@ -35,6 +35,7 @@ LAYERS = [
         "geneval.confusion",
         "geneval.ledger",
         "geneval.machine",
+        "geneval.once",
         "geneval.options",
         "geneval.plugins",
         "geneval.source",
@@ -83,12 +84,15 @@ LAYERS = [
     [
         "geneval.evaluator",
         "geneval.doctor",
+        "geneval.first_suite",
+        "geneval.hub",
+        "geneval.shared_run",
         "geneval.cite",
         "geneval.published",
         "geneval.verify",
     ],
     ["geneval.examples"],
-    ["geneval.cli", "geneval.__main__"],
+    ["geneval.cli", "geneval.__main__", "geneval.pytest_plugin"],
 ]
 # The package's face: `geneval.__version__` may be read anywhere, `geneval.metrics` be listed.
 FACE = "geneval"

@@ -12,8 +12,10 @@ from geneval.cli import (
     compare,
     demo,
     doctor,
+    export,
     gate,
     import_,
+    init,
     judge,
     listing,
     perturb,
@@ -49,6 +51,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     rich_markup_mode=None,
 )
+app.command("init")(init.command)
 app.command("run")(run.command)
 app.command("score")(score.command)
 app.command("compare")(compare.command)
@@ -56,6 +59,7 @@ app.command("preferences")(preferences.command)
 app.command("perturb")(perturb.command)
 app.command("judge")(judge.command)
 app.command("report")(report.command)
+app.command("export")(export.command)
 app.command("cite")(cite.command)
 app.command("list")(listing.command)
 app.command("show")(show.command)

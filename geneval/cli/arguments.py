@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+
+class Form(StrEnum):
+    """What a command prints its outcomes as."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    JUNIT = "junit"
+    MARKDOWN = "markdown"
+
 
 Sets = Annotated[
     list[str] | None,
@@ -17,6 +29,12 @@ Precision = Annotated[
     str | None, typer.Option(help="Of networks: fp32, or bf16, which stands in every signature.")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of text.")]
+Format = Annotated[
+    Form | None,
+    typer.Option(
+        "--format", help="Print text, JSON, JUnit XML, Markdown, or text with GitHub's annotations."
+    ),
+]
 Workers = Annotated[int, typer.Option(min=0, help="Processes for extraction; 0 is this one.")]
 Verify = Annotated[bool, typer.Option("--verify", help="Hash the data again, trust no manifest.")]
 Cache = Annotated[Path | None, typer.Option(help="The ledger's folder.", envvar="GENEVAL_CACHE")]

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import re
 import sys
 import unicodedata
 from collections.abc import Iterable, Sequence
 
 _UNSEEN = ("Cc", "Cf", "Cs", "Zl", "Zp")  # controls, directions, surrogates, line separators
+_COMMAND = re.compile(r"^(\s*)::")
 _COLOURS = {"PASS": "32", "FAIL": "31", "WARN": "33", "INCONCLUSIVE": "35", "ERROR": "35"}
 
 
 def printable(text: str) -> str:
-    """Text on one line without what could steer a terminal; such characters are spelled out."""
-    return "".join(
+    """Text on one line without what could steer a terminal or a CI system; that is spelled out.
+
+    GitHub Actions takes a line that begins with `::`, or holds `##[`, for a command.
+    """
+    seen = "".join(
         c if unicodedata.category(c) not in _UNSEEN else f"\\x{ord(c):02x}" for c in text
     )
+    return _COMMAND.sub(r"\1\\x3a:", seen).replace("##[", "#\\x23[")
 
 
 def say(sentence: str) -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from geneval.cli import completion
-from geneval.cli.arguments import Cache, Device, Json, Out, Precision, Sets, Verify, Workers
+from geneval.cli.arguments import Cache, Device, Format, Json, Out, Precision, Sets, Verify, Workers
 
 Suite = Annotated[
     str,
@@ -56,6 +56,7 @@ def command(
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the plan and stop.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Never use the network.")] = False,
     json_: Json = False,
+    format_: Format = None,
     allow_pt: Annotated[
         bool, typer.Option("--allow-pt", help="Read .pt checkpoints (weights only).")
     ] = False,
@@ -71,6 +72,7 @@ def command(
 
     geneval run my.suite.yaml --checkpoint step-1000.safetensors --adapter my_models:load
     """
+    from geneval.cli.formats import chosen
     from geneval.cli.running import Invocation, run_all
 
     overrides = [*(set_ or []), *([] if seed is None else [f"seed={seed}"])]
@@ -82,4 +84,5 @@ def command(
     invocation = Invocation(suite, overrides, given, out, device, limit, workers, offline)
     paths: list[Path | None] = [*checkpoint] if checkpoint else [None]
     subjects = [{"checkpoint": path, "samples": samples} for path in paths]
-    run_all(invocation, subjects, cache=cache, verify=verify, dry_run=dry_run, as_json=json_)
+    form = chosen(format_, json_)
+    run_all(invocation, subjects, cache=cache, verify=verify, dry_run=dry_run, form=form)

@@ -15,7 +15,9 @@ import typer
 
 from geneval.cli import outcome as printing
 from geneval.cli import planning
+from geneval.cli.arguments import Form
 from geneval.cli.console import say
+from geneval.cli.formats import show
 from geneval.cli.progress import progress
 from geneval.evaluator import open_job
 from geneval.extractors.weights import PUBLISHED, pull
@@ -46,7 +48,7 @@ def run_all(
     cache: Path | None,
     verify: bool,
     dry_run: bool,
-    as_json: bool,
+    form: Form,
 ) -> None:
     """Plan every subject before the first is run; then run, print and exit with the worst code."""
     if invocation.offline:
@@ -74,12 +76,12 @@ def run_all(
     if dry_run:
         plans = [planning.plan(job) for job in jobs]
         texts = "\n\n".join(planning.text(plan) for plan in plans)
-        print(json.dumps({"plans": plans}) if as_json else texts)
+        print(json.dumps({"plans": plans}) if form is Form.JSON else texts)
         return
-    outcomes = [_run(job, invocation.out, as_json) for job in jobs]
-    if as_json:
-        print(json.dumps(printing.content(outcomes), allow_nan=False))
-    elif len(outcomes) > 1:
+    as_text = form in (Form.TEXT, Form.GITHUB)
+    outcomes = [_run(job, invocation.out, as_text) for job in jobs]
+    show(outcomes, form)
+    if as_text and len(outcomes) > 1:
         say("compare them: geneval compare " + shlex.join(str(one.directory) for one in outcomes))
     raise typer.Exit(printing.worst_code(outcomes))
 
@@ -90,9 +92,9 @@ def fetch(name: str) -> None:
     pull(name)
 
 
-def _run(job: Job, out: Path, as_json: bool) -> Outcome:
+def _run(job: Job, out: Path, as_text: bool) -> Outcome:
     say(f"{job.subject.name} under {job.suite.name}")
     found = execute(job, out, RUN_WRITERS, progress())
-    if not as_json:
+    if as_text:
         print(printing.text(found), flush=True)
     return found

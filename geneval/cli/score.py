@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from geneval.cli import completion
-from geneval.cli.arguments import Cache, Device, Json, Out, Sets
+from geneval.cli.arguments import Cache, Device, Format, Json, Out, Sets
 
 
 def command(
@@ -25,6 +25,7 @@ def command(
     out: Out = Path("runs"),
     device: Device = "auto",
     json_: Json = False,
+    format_: Format = None,
     cache: Cache = None,
 ) -> None:
     """Evaluate a run's kept samples again.
@@ -33,6 +34,7 @@ def command(
 
     geneval score runs/digits/step-004000/20260101T120000Z-1a2b3c4d --set metrics.kid.subsets=50
     """
+    from geneval.cli.formats import chosen
     from geneval.cli.running import Invocation, run_all
     from geneval.ledger import Ledger, default_root
     from geneval.rescore import kept_run
@@ -43,4 +45,5 @@ def command(
     sets = {role.value: path for role, path in found.sets.items()}
     given = {"samples": found.samples, "subject": found.subject, **sets}
     invocation = Invocation(found.suite, [], given, out, device, limit=found.limit)
-    run_all(invocation, [{}], cache=cache, verify=False, dry_run=False, as_json=json_)
+    form = chosen(format_, json_)
+    run_all(invocation, [{}], cache=cache, verify=False, dry_run=False, form=form)

@@ -47,6 +47,22 @@ def test_steering_characters_are_spelled_out(steering: str) -> None:
     assert console.printable(f"über {steering} 漢字") == f"über {STEERING[steering]} 漢字"
 
 
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("::error::x", "\\x3a:error::x"),
+        ("  ::set-output name=a::b", "  \\x3a:set-output name=a::b"),
+        (":::", "\\x3a::"),
+        ("a ##[error]x", "a #\\x23[error]x"),
+        ("suite::checkpoint::gate", "suite::checkpoint::gate"),
+        ("# [heading]", "# [heading]"),
+    ],
+)
+def test_no_line_is_a_command_of_github(text: str, shown: str) -> None:
+    """A folder called `::error::x` does not speak to the runner; other colons stay."""
+    assert console.printable(text) == shown
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",))))
 def test_no_text_keeps_a_control_character(text: str) -> None:
     """Whatever the text, nothing that steers a terminal is left; plain text stays unchanged."""

@@ -18,7 +18,7 @@ from geneval.cli import completion
 Command = Callable[..., CompletedProcess[str]]
 
 COMMANDS = (
-    *("run", "score", "compare", "judge", "perturb", "report"),
+    *("init", "run", "score", "compare", "judge", "perturb", "export", "report"),
     *("list", "show", "doctor", "demo", "verify"),
 )
 INSTALLED = Path(sys.executable).with_name("geneval")

@@ -15,6 +15,7 @@ import torch
 from PIL import Image
 
 import geneval
+import geneval.equip
 import geneval.evaluator
 from geneval.errors import CheckpointError, SampleError, UsageError
 from geneval.examples.digits.data import Split
@@ -293,3 +294,83 @@ def test_public_names_load_when_first_used() -> None:
         "Generator",
         "module 'geneval' has no attribute 'nothing'",
     ]
+
+
+def test_an_evaluator_gives_what_evaluate_gives(few: tuple[Split, Split]) -> None:
+    """Samples of two steps under one evaluator: the values of `evaluate`, told to the hook."""
+    heard: list[tuple[Result, int | None]] = []
+    evaluator = geneval.Evaluator(
+        "fid", reference=few[0].images, on_result=lambda result, step: heard.append((result, step))
+    )
+    for step, samples in ((1, few[1].images[:60]), (2, few[1].images[60:])):
+        result = evaluator(samples, step=step)
+        alone = geneval.evaluate("fid", samples=samples, reference=few[0].images, step=step)
+        assert result["fid"] == alone["fid"]
+        assert result.document.digest == alone.document.digest
+        assert heard[-1] == (result, step)
+
+
+def test_an_evaluator_builds_and_reads_once(
+    few: tuple[Split, Split], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The second call builds no extractor and does not open the reference again."""
+    built, opened = [], []
+    build, read = geneval.equip.build_extractor, geneval.evaluator.open_images
+    monkeypatch.setattr(geneval.equip, "build_extractor", lambda *a: built.append(a) or build(*a))
+    monkeypatch.setattr(
+        geneval.evaluator, "open_images", lambda *a, **k: opened.append(a[0]) or read(*a, **k)
+    )
+    path = few[0].save(tmp_path / "reference.npz")
+    evaluator = geneval.Evaluator("fid", reference=path)
+    numbers = [evaluator(few[1].images, step=step)["fid"].number for step in (1, 2)]
+    assert numbers[0] == numbers[1]
+    assert len(built) == 1
+    assert opened == [path]
+
+
+def test_a_model_in_memory_is_evaluated_as_it_is_now(
+    few: tuple[Split, Split], tmp_path: Path
+) -> None:
+    """A generator that changes between two calls is asked again, under the step's name."""
+    state = {"light": 0}
+
+    def generate(batch: Any) -> Any:
+        rng = np.random.default_rng(0)
+        noise = rng.integers(0, 100, (len(batch.ids), 8, 8, 1), dtype=np.uint8)
+        return noise + np.uint8(state["light"])
+
+    evaluator = geneval.Evaluator(
+        "fid",
+        reference=few[0].images,
+        out=tmp_path,
+        overrides={"generate.n": 40, "extractor": {"name": "pixels", "side": 2}},
+    )
+    model = geneval.Generator(generate)
+    dark = evaluator(model, step=1000)
+    assert evaluator(model, step=1000)["fid"].number == dark["fid"].number
+    state["light"] = 100
+    light = evaluator(model, step=2000, seed=3)
+    assert light["fid"].number != dark["fid"].number
+    subject = light.document.subject
+    assert (subject.name, subject.kind, subject.step, subject.seed) == (
+        *("step-002000", "checkpoint"),
+        *(2000, 3),
+    )
+    assert light.directory is not None
+    assert light["fid"].n[Role.GENERATED] == 40
+
+
+def test_an_evaluator_takes_checkpoints_and_texts(few: tuple[Split, Split]) -> None:
+    """A path is a checkpoint where an adapter is given; texts are evaluated as texts."""
+    words = {"overrides": {"generate.n": 30}, "reference": few[0].images}
+    evaluator = geneval.Evaluator("fid", adapter="digits", **words)
+    assert evaluator(FOLDER / "step-004000.safetensors").document.subject.step == 4000
+    with pytest.raises(UsageError, match="does not exist"):
+        evaluator("gone.safetensors")
+    texts = geneval.Evaluator("length")
+    assert texts(["a b c", "d e f g"], step=1)["length"].number == 3.5
+    model = geneval.Generator(
+        lambda batch: [f"{prompt} and more" for prompt in batch.columns["prompt"]]
+    )
+    with pytest.raises(UsageError, match="give --prompts FILE"):
+        texts(model)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -11,6 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from geneval.errors import GenevalError
 from geneval.value import (
     AddressBook,
     Estimate,
@@ -271,3 +273,59 @@ def test_shown_tells_numbers_apart(number: float, beside: float | None, text: st
 def test_different_numbers_look_different(a: float, b: float) -> None:
     """A sentence never prints two different numbers as one."""
     assert a == b or shown(a, b) != shown(b, a)
+
+
+@pytest.mark.parametrize("kind", [int, float, np.float64, np.int64, np.float32])
+def test_a_value_is_compared_by_its_number(
+    make_value: Callable[..., Value], kind: type[float]
+) -> None:
+    """Against numbers of every kind, on either side; against another value by all that it is."""
+    value, low, same, high = make_value("fid", 12.0), kind(11), kind(12), kind(13)
+    assert value <= same <= value
+    assert low < value < high
+    assert high > value > low
+    assert value == same
+    assert same == value
+    assert value != high
+    for wrong in (
+        value < same,
+        value > same,
+        value <= low,
+        value >= high,
+        value == low,
+        low > value,
+    ):
+        assert not wrong
+    assert value == make_value("fid", 12.0)
+    assert value != make_value("kid", 12.0)
+    assert len({value, make_value("fid", 12.0)}) == 1
+    assert float(value) == 12
+
+
+COMPARED: list[Callable[[Any, Any], Any]] = [
+    operator.lt,
+    operator.le,
+    operator.gt,
+    operator.ge,
+    operator.eq,
+    operator.ne,
+]
+
+
+@pytest.mark.parametrize("compare", COMPARED)
+def test_a_comparison_that_means_nothing_raises(
+    make_value: Callable[..., Value], compare: Callable[[Any, Any], Any]
+) -> None:
+    """A problem, a limit that is not finite: neither true nor false, in either order."""
+    broken, value = make_value("fid", problem="too few samples"), make_value("fid", 12.0)
+    for sides in ((broken, 12), (12, broken)):
+        with pytest.raises(GenevalError, match="fid has no number: too few samples"):
+            compare(*sides)
+    for limit in (math.nan, math.inf, -math.inf, np.float64("nan")):
+        for sides in ((value, limit), (limit, value)):
+            with pytest.raises(GenevalError, match="fid cannot be compared with"):
+                compare(*sides)
+    if compare not in (operator.eq, operator.ne):
+        for other in (True, "12", None, value, 1j):
+            with pytest.raises(TypeError):
+                compare(value, other)

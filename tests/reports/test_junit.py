@@ -7,9 +7,10 @@ import xml.etree.ElementTree as ET
 from pathlib import Path
 
 import pytest
+from lxml import etree
 
 from geneval.gate import Gate
-from geneval.reports.junit import render
+from geneval.reports.junit import render, render_all
 from geneval.result import Document, Result
 from geneval.verdict import Judgement, Status, Verdict, load_judgement
 
@@ -99,6 +100,24 @@ def test_time_and_timestamp(document: Document) -> None:
     suite = suite_of(document, verdict(Status.PASS))
     assert float(suite.attrib["time"]) == pytest.approx(document.timing["seconds"], abs=0.001)
     assert suite.attrib["timestamp"] + "Z" == document.provenance["started"]
+
+
+def test_the_file_is_valid_by_the_schema_of_jenkins(document: Document) -> None:
+    """Every status, failed metrics, several runs, names of any kind, long and short runs."""
+    schema = etree.XMLSchema(etree.parse(Path(__file__).with_name("junit.xsd")))
+    told = "\x1b \ud800 <a&b> \U0001f600"
+    named = dataclasses.replace(document, subject=dataclasses.replace(document.subject, name=told))
+    verdicts = [verdict(status, told, told) for status in Status]
+    runs = []
+    for seconds in (0.0, 0.0004, 12.3456, 1234.5, 98765432.1):
+        timed = dataclasses.replace(named, timing={"seconds": seconds})
+        runs.append((timed, Judgement("0" * 64, tuple(verdicts), ("kid",))))
+    runs.append((dataclasses.replace(document, timing={}), Judgement("0" * 64, ())))
+    root = etree.fromstring(render_all(runs))
+    schema.assertValid(root)
+    assert len(root) == len(runs)
+    broken = etree.fromstring(render_all(runs).replace(b"<failure ", b"<failed ", 1))
+    assert not schema.validate(broken)
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ demo: $(VENV)/.installed
 	$(BIN)/geneval demo --out $(OUT)
 
 test: $(VENV)/.installed-dev
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 coverage: $(VENV)/.installed-dev
 	$(BIN)/python -m pytest --cov

@@ -196,7 +196,7 @@ BEFORE_ANY_WORK = [
         f"run digits {MODEL} right.safetensors --set metrics.class_balance.labels=given",
         "`labels: predicted`",
     ),
-    case("compare-one", 2, "compare file", "file is not a result"),
+    case("compare-one", 2, "compare file", "file is no baseline or result"),
     case("compare-folder", 2, "compare empty broken", "empty is neither a run directory"),
     case("report-folder", 2, "report empty", "empty is no run directory"),
     case("score-folder", 2, "score empty", "empty is neither a run directory"),

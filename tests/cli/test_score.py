@@ -161,7 +161,7 @@ def test_a_partial_run_stays_partial(
     directory = json.loads(told.stdout)["runs"][0]["directory"]
     again = command("score", directory)
     assert (told.returncode, again.returncode) == (3, 3)
-    assert again.stdout.count("the run is partial (--limit 120) and is never gated") == 3
+    assert again.stdout.count("the run is partial (--limit 120) and is never gated") == 4
 
 
 def test_another_reference_at_the_same_path_is_refused(

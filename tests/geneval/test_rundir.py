@@ -88,7 +88,7 @@ def test_directory_holds_what_it_should(kept: Path) -> None:
     assert ET.parse(kept / "junit.xml").getroot().tag == "testsuites"
     judgement = load_judgement(kept)
     assert judgement.result == Result.load(kept).document.digest
-    assert len(judgement.verdicts) == 3  # suites/digits.yaml
+    assert len(judgement.verdicts) == 4  # suites/digits.yaml
 
 
 def test_result_fits_the_published_schema(kept: Path, make: Make) -> None:

@@ -159,7 +159,7 @@ def suite(folder: Path, text: str = SUITE) -> str:
 @pytest.mark.parametrize(
     ("address", "told"),
     [
-        ("adversarial.accuracy", r"given by attack and eps; write adversarial.accuracy\[attack=fgsm"),
+        ("adversarial.accuracy", r"given by attack and eps; write adversarial.accuracy\[attack"),
         ("adversarial.accuracy[attack=pgd]", r"write adversarial.accuracy\[attack=pgd,eps=32/255"),
         ("adversarial.accuracy[attack=pgd,eps=5/255]", "unknown eps '5/255'.*'4/255'"),
         ("adversarial.withstand[attack=pgd,eps=4/255]", "not grouped by eps"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
-from geneval.value import Cell, DetailTable
+from geneval.items import mean_of
+from geneval.metric import Undefined
+from geneval.resample import Context
+from geneval.value import Cell, DetailTable, Estimate, Ids
 
 Turns = Sequence[Mapping[str, str]]
 
@@ -31,6 +34,42 @@ def answers(turns: Turns) -> list[Answer]:
         else:
             others.append(turn["content"])
     return found
+
+
+def mean_share(
+    context: Context,
+    output: str,
+    ids: Ids,
+    parts: Sequence[Sequence[tuple[int, int]]],
+    *,
+    lacking: str,
+    undefined: str,
+    title: str,
+    part: str,
+    worst_first: int = 1,
+) -> Estimate:
+    """The mean over dialogues of the share that the assistant's turns have together.
+
+    `parts` are (part, whole) by dialogue and turn, `part` what to call the former. Dialogues
+    without a whole are left out, with what they are `lacking` in the finding; raises `Undefined`
+    where that is all of them.
+    """
+    sums = np.array([np.sum([(0, 0), *one], axis=0) for one in parts], dtype=np.float64)
+    kept = np.flatnonzero(sums[:, 1])
+    if not len(kept):
+        raise Undefined(undefined)
+    left = len(parts) - len(kept)
+    estimate = mean_of(
+        context,
+        output,
+        sums[kept, 0] / sums[kept, 1],
+        tuple(ids[row] for row in kept),
+        (0, 1),
+        worst_first=worst_first,
+        finding=f"{left:,} dialogues without {lacking} are left out" if left else "",
+        title=title,
+    )
+    return replace(estimate, tables=(by_turn("By turn of the assistant", parts, part),))
 
 
 def by_turn(title: str, parts: Sequence[Sequence[tuple[int, int]]], name: str) -> DetailTable:

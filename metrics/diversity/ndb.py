@@ -39,6 +39,7 @@ from geneval.metric import features, metric
 from geneval.options import AtLeast
 from geneval.parts import EXPECTED, FITTED, Parts, by_bins
 from geneval.resample import Context, bootstrap
+from geneval.shares import jensen_shannon
 from geneval.value import DetailTable, Estimate, Evidence, Gallery, OutputSpec, Role
 
 SHOWN = 24  # samples in each gallery
@@ -129,13 +130,7 @@ def bin_z(x: Ints, y: Ints) -> Floats:
 
 def jsd(x: Ints, y: Ints) -> float:
     """Jensen–Shannon divergence of two vectors of counts, in bits."""
-    p, q = x / x.sum(), y / y.sum()
-    return max(0.0, _entropy((p + q) / 2) - (_entropy(p) + _entropy(q)) / 2)
-
-
-def _entropy(p: Floats) -> float:
-    seen = p[p > 0]
-    return float(-(seen * np.log2(seen)).sum())
+    return max(0.0, float(jensen_shannon(x / x.sum(), y / y.sum())))
 
 
 def divergence_influence(found: Parts) -> dict[Role, Evidence]:

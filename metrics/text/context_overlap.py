@@ -21,18 +21,16 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
 
 from geneval.data import Fields
-from geneval.items import mean_of
-from geneval.metric import Undefined, fields, metric
+from geneval.metric import fields, metric
 from geneval.metrics.text.distinct_n import example as texts_of
 from geneval.options import AtLeast
 from geneval.resample import Context
-from geneval.text.turns import Turns, answers, by_turn
+from geneval.text.turns import Turns, answers, mean_share
 from geneval.text.words import SPLIT, Words
 from geneval.value import Estimate, OutputSpec
 
@@ -91,18 +89,14 @@ def context_overlap(
     dialogues = texts.columns["turns"]
     small = common_words(dialogues, common, words)
     parts = [taken(turns, small, words) for turns in dialogues]
-    sums = np.array([np.sum([(0, 0), *one], axis=0) for one in parts], dtype=np.float64)
-    kept = np.flatnonzero(sums[:, 1])
-    if not len(kept):
-        raise Undefined("the assistant has no content word in any dialogue; raise common")
-    left = len(parts) - len(kept)
-    estimate = mean_of(
+    found = mean_share(
         context,
         "context_overlap",
-        sums[kept, 0] / sums[kept, 1],
-        tuple(texts.ids[row] for row in kept),
-        (0, 1),
-        finding=f"{left:,} dialogues without a content word are left out" if left else "",
+        texts.ids,
+        parts,
+        lacking="a content word",
+        undefined="the assistant has no content word in any dialogue; raise common",
         title="Furthest from their context",
+        part="from context",
     )
-    return [replace(estimate, tables=(by_turn("By turn of the assistant", parts, "from context"),))]
+    return [found]

@@ -18,19 +18,17 @@ Source: the definition above, seq-rep-n (Welleck et al. 2020, arXiv:1908.04319) 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Annotated, Any
 
 import numpy as np
 
 from geneval.data import Fields
-from geneval.items import mean_of
-from geneval.metric import Undefined, fields, metric
+from geneval.metric import fields, metric
 from geneval.metrics.text.distinct_n import example as texts_of
 from geneval.options import AtLeast
 from geneval.resample import Context
 from geneval.text.ngrams import ngrams
-from geneval.text.turns import Turns, answers, by_turn
+from geneval.text.turns import Turns, answers, mean_share
 from geneval.text.words import SPLIT, Words
 from geneval.value import Estimate, OutputSpec
 
@@ -79,19 +77,15 @@ def dialogue_repetition(
 ) -> list[Estimate]:
     """The mean share of n-grams that the assistant says again."""
     parts = [repeated(turns, order, words) for turns in texts.columns["turns"]]
-    sums = np.array([np.sum([(0, 0), *one], axis=0) for one in parts], dtype=np.float64)
-    kept = np.flatnonzero(sums[:, 1])
-    if not len(kept):
-        raise Undefined(f"no dialogue has a second turn of the assistant with {order} words")
-    left = len(parts) - len(kept)
-    estimate = mean_of(
+    found = mean_share(
         context,
         "dialogue_repetition",
-        sums[kept, 0] / sums[kept, 1],
-        tuple(texts.ids[row] for row in kept),
-        (0, 1),
-        worst_first=-1,
-        finding=f"{left:,} dialogues without a second answer are left out" if left else "",
+        texts.ids,
+        parts,
+        lacking="a second answer",
+        undefined=f"no dialogue has a second turn of the assistant with {order} words",
         title="Most repetitive across turns",
+        part="repeated",
+        worst_first=-1,
     )
-    return [replace(estimate, tables=(by_turn("By turn of the assistant", parts, "repeated"),))]
+    return [found]
